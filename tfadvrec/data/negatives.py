@@ -1,0 +1,154 @@
+"""Negatives: items that a user has not interacted with, drawn inside the compiled step."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfadvrec.data.checks import DataError
+from tfadvrec.data.interactions import Interactions
+
+REDRAWS = 8
+STRATEGIES = ("uniform", "popularity")
+
+
+class Negatives(tf.experimental.ExtensionType):
+    """Draws negatives by tensor operations alone, so that XLA can compile the draw.
+
+    Uniform negatives are exact and need no rejection: a rank among the user's unseen items is
+    drawn, and a binary search over the user's sorted positives turns the rank into an item.
+    Popularity negatives come from an alias table; a draw that hits a positive is made again
+    (eight times at most) and then replaced by a uniform negative.
+
+    Attributes:
+        start: int32 `(users + 1,)`, where each user's positives begin.
+        items: int32 `(positives,)`, item rows, ascending for each user.
+        share: float32 `(items,)`, each item's share of the training interactions.
+        keep, alias: The alias table of `share`, `(items,)` each.
+        n_items: The size of the catalogue.
+        count: How many negatives a positive gets.
+        strategy: `"uniform"` or `"popularity"`.
+        rounds: How many halvings the binary search needs.
+    """
+
+    start: tf.Tensor
+    items: tf.Tensor
+    share: tf.Tensor
+    keep: tf.Tensor
+    alias: tf.Tensor
+    n_items: int
+    count: int
+    strategy: str
+    rounds: int
+
+    @classmethod
+    def of(cls, log: Interactions, *, count: int = 1, strategy: str = "uniform") -> "Negatives":
+        """Prepares the tables for a log.
+
+        Args:
+            log: The training interactions; they alone count as positives.
+            count: Negatives for each positive, 0 or more.
+            strategy: `"uniform"` or `"popularity"`.
+
+        Raises:
+            DataError: A user has interacted with every item, so there is nothing to draw.
+        """
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be one of {STRATEGIES}. Received: {strategy!r}")
+        if count < 0:
+            raise ValueError(f"negatives must be 0 or more. Received: {count}")
+        seen = log.csr()
+        seen.sort_indices()
+        degree = np.diff(seen.indptr)
+        full = np.flatnonzero(degree >= log.n_items)
+        if count and len(full):
+            raise DataError(
+                f"{len(full)} users have interacted with all {log.n_items} items, so no negative "
+                f"exists for them; first user ids: {log.user_ids[full[:5]].tolist()}. Drop these "
+                "users or train with negatives=0."
+            )
+        share = log.popularity() / max(len(log), 1)
+        keep, alias = _alias_table(share)
+        return cls(
+            start=tf.constant(seen.indptr, tf.int32),
+            items=tf.constant(np.append(seen.indices, 0), tf.int32),
+            share=tf.constant(share, tf.float32),
+            keep=tf.constant(keep, tf.float32),
+            alias=tf.constant(alias, tf.int32),
+            n_items=log.n_items,
+            count=count,
+            strategy=strategy,
+            rounds=math.ceil(math.log2(int(degree.max(initial=1)) + 1)),
+        )
+
+    def draw(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Draws `count` negatives for each user.
+
+        Args:
+            user: int32 `(batch,)` user rows.
+            seed: int32 `(2,)`; equal seeds give equal draws, compiled or not.
+
+        Returns:
+            int32 `(batch, count)` item rows, none of them a positive of its user.
+        """
+        uniform = self._uniform(user, seed)
+        if self.strategy == "uniform" or self.count == 0:
+            return uniform
+        shape = [tf.shape(user)[0], self.count, REDRAWS]
+        slot = tf.cast(_bits(shape, seed + 1) % tf.cast(self.n_items, tf.uint32), tf.int32)
+        coin = tf.random.stateless_uniform(shape, seed + 2, alg="philox")
+        item = tf.where(coin < tf.gather(self.keep, slot), slot, tf.gather(self.alias, slot))
+        miss = ~self._contains(user[:, None, None], item)
+        first = tf.argmax(tf.cast(miss, tf.int32), axis=-1, output_type=tf.int32)
+        chosen = tf.gather(item, first[..., None], batch_dims=2)[..., 0]
+        return tf.where(tf.reduce_any(miss, axis=-1), chosen, uniform)
+
+    def is_positive(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """Whether user r has item c among its positives: bool `(users, items)`."""
+        return self._contains(user[:, None], item[None, :])
+
+    def _uniform(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        begin, end = tf.gather(self.start, user)[:, None], tf.gather(self.start, user + 1)[:, None]
+        free = tf.cast(self.n_items - (end - begin), tf.uint32)
+        rank = tf.cast(_bits([tf.shape(user)[0], self.count], seed) % free, tf.int32)
+        # the first positive that has more than `rank` unseen items before it
+        low, high = begin + tf.zeros_like(rank), end + tf.zeros_like(rank)
+        for _ in range(self.rounds):
+            middle = (low + high) // 2
+            before = tf.gather(self.items, middle) - (middle - begin)
+            right = (low < high) & (before <= rank)
+            low, high = tf.where(right, middle + 1, low), tf.where(right, high, middle)
+        return rank + (low - begin)
+
+    def _contains(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        low = tf.gather(self.start, user) + tf.zeros_like(item)
+        high = tf.gather(self.start, user + 1) + tf.zeros_like(item)
+        end = high
+        for _ in range(self.rounds):
+            middle = (low + high) // 2
+            right = (low < high) & (tf.gather(self.items, middle) < item)
+            low, high = tf.where(right, middle + 1, low), tf.where(right, high, middle)
+        return (low < end) & (tf.gather(self.items, low) == item)
+
+
+def _bits(shape: list, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform 32-bit integers from one named generator, the same with and without XLA."""
+    return tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+    )
+
+
+def _alias_table(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walker's alias table of a distribution: draw a slot, keep it or take its alias."""
+    n = len(share)
+    keep, alias = np.ones(n), np.arange(n)
+    scaled = np.asarray(share, np.float64) * n
+    small = [i for i in range(n) if scaled[i] < 1]
+    large = [i for i in range(n) if scaled[i] >= 1]
+    while small and large:
+        low, high = small.pop(), large[-1]
+        keep[low], alias[low] = scaled[low], high
+        scaled[high] -= 1 - scaled[low]
+        if scaled[high] < 1:
+            small.append(large.pop())
+    return keep, alias

@@ -1,0 +1,183 @@
+"""Samplers: a training log becomes batches, or compiled blocks of batches, for `fit`."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tfadvrec.data.block import Block
+from tfadvrec.data.checks import DataError
+from tfadvrec.data.interactions import Interactions
+from tfadvrec.data.negatives import Negatives
+
+
+def pairs(
+    log: Interactions,
+    *,
+    batch_size: int,
+    negatives: int = 1,
+    strategy: str = "uniform",
+    seed: int = 0,
+    block: int | None = None,
+) -> tf.data.Dataset:
+    """Each positive beside negatives of its user, for pairwise and listwise losses.
+
+    One pass over the dataset is one epoch: every interaction once, in an order of its own,
+    with fresh negatives. The last incomplete batch of an epoch is dropped. The same seed gives
+    the same batches, whether blocks are used or not.
+
+    Args:
+        log: The training interactions.
+        batch_size: Positives in a batch.
+        negatives: Negatives for each positive.
+        strategy: `"uniform"` over the items that the user has not seen, or `"popularity"`:
+            in proportion to the items' training counts, unseen items only.
+        seed: What order and negatives are drawn from.
+        block: Batches in a `Block` (at most an epoch); None gives plain batches.
+
+    Returns:
+        A dataset of `({"user_id": int32 (batch,), "item_id": int32 (batch, 1 + negatives)},
+        labels float32 (batch, 1 + negatives))` with the positive in column 0, or of blocks.
+
+    Example:
+
+    >>> import tfadvrec as tar
+    >>> log = tar.Interactions.from_arrays(user=[7, 7, 8, 8], item=["a", "b", "b", "c"])
+    >>> inputs, labels = next(iter(tar.data.pairs(log, batch_size=2, seed=0)))
+    >>> inputs["item_id"].shape, labels.numpy().tolist()
+    (TensorShape([2, 2]), [[1.0, 0.0], [1.0, 0.0]])
+    """
+    drawn = Negatives.of(log, count=negatives, strategy=strategy)
+    return _dataset(log, np.ones(len(log), np.float32), drawn, "pairs", batch_size, seed, block)
+
+
+def points(
+    log: Interactions,
+    *,
+    batch_size: int,
+    negatives: int = 1,
+    strategy: str = "uniform",
+    target: str = "implicit",
+    seed: int = 0,
+    block: int | None = None,
+) -> tf.data.Dataset:
+    """One candidate a row, for pointwise losses.
+
+    Args:
+        log: The training interactions.
+        batch_size: Positives in a batch; a batch has `batch_size * (1 + negatives)` rows.
+        negatives: Negatives for each positive, each a row with label 0.
+        strategy: `"uniform"` or `"popularity"`; see `pairs`.
+        target: `"implicit"` labels positives 1; `"rating"` labels them with their rating.
+        seed: What order and negatives are drawn from.
+        block: Batches in a `Block`; None gives plain batches.
+
+    Returns:
+        A dataset of `({"user_id": int32 (rows,), "item_id": int32 (rows, 1)},
+        labels float32 (rows, 1))`, or of blocks.
+
+    Raises:
+        DataError: `target="rating"` and the log has no ratings.
+    """
+    if target not in ("implicit", "rating"):
+        raise ValueError(f"target must be 'implicit' or 'rating'. Received: {target!r}")
+    if target == "rating" and log.rating is None:
+        raise DataError("target='rating' needs a log with ratings; this log has none.")
+    label = np.ones(len(log), np.float32) if target == "implicit" else log.rating
+    drawn = Negatives.of(log, count=negatives, strategy=strategy)
+    return _dataset(log, label, drawn, "points", batch_size, seed, block)
+
+
+def in_batch(
+    log: Interactions, *, batch_size: int, seed: int = 0, block: int | None = None
+) -> tf.data.Dataset:
+    """Every item of the batch is a candidate of every user, for the in-batch softmax.
+
+    Args:
+        log: The training interactions.
+        batch_size: Positives in a batch.
+        seed: What the order is drawn from.
+        block: Batches in a `Block`; None gives plain batches.
+
+    Returns:
+        A dataset of `({"user_id": int32 (batch,), "item_id": int32 (batch,),
+        "sampling_probability": float32 (batch,)}, labels float32 (batch, batch))`, or of
+        blocks. Labels are 1 on the diagonal, 0 for negatives and -1 (ignored by the losses) for
+        accidental hits: candidates that are positives of that user. `sampling_probability` is
+        the item's share of the training interactions, for the logQ correction.
+    """
+    drawn = Negatives.of(log, count=0)
+    return _dataset(log, np.ones(len(log), np.float32), drawn, "in_batch", batch_size, seed, block)
+
+
+def _dataset(
+    log: Interactions,
+    label: np.ndarray,
+    negatives: Negatives,
+    kind: str,
+    batch_size: int,
+    seed: int,
+    block: int | None,
+) -> tf.data.Dataset:
+    """Blocks of an epoch, one after the other, or the batches that they hold."""
+    if not 0 < batch_size <= len(log):
+        raise DataError(
+            f"batch_size must lie between 1 and the {len(log)} interactions of the log "
+            f"(the last incomplete batch is dropped). Received: {batch_size}"
+        )
+    if block is not None and block < 1:
+        raise ValueError(f"block must be 1 or more batches. Received: {block}")
+    steps = len(log) // batch_size
+    size = min(block or steps, steps)
+    epochs = _Epochs(log, label, batch_size, size, seed)
+    rows = tf.TensorSpec([None, batch_size], tf.int32)
+    raw = tf.data.Dataset.from_generator(
+        epochs,
+        output_signature=(
+            rows,
+            rows,
+            tf.TensorSpec([None, batch_size], tf.float32),
+            tf.TensorSpec([2], tf.int32),
+        ),
+    )
+    blocks = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
+    if block is not None:
+        return blocks.apply(tf.data.experimental.assert_cardinality(-(-steps // size)))
+
+    def unroll(whole: Block) -> tf.data.Dataset:
+        return tf.data.Dataset.range(tf.cast(whole.steps, tf.int64)).map(
+            lambda step: whole.batch(tf.cast(step, tf.int32))
+        )
+
+    return blocks.flat_map(unroll).apply(tf.data.experimental.assert_cardinality(steps))
+
+
+class _Epochs:
+    """Makes the blocks of one epoch a call; epoch e is keyed by (seed, e).
+
+    The epoch advances only when a pass is read to its end, so that a first look at the data
+    (Keras takes one to build the model) changes nothing.
+    """
+
+    def __init__(
+        self, log: Interactions, label: np.ndarray, batch_size: int, size: int, seed: int
+    ) -> None:
+        self.log, self.label = log, label
+        self.batch_size, self.size, self.seed = batch_size, size, seed
+        self.epoch = 0
+
+    def __call__(self) -> Iterator[tuple[np.ndarray, ...]]:
+        epoch, steps = self.epoch, len(self.log) // self.batch_size
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.log))[: steps * self.batch_size]
+        order = order.reshape(steps, self.batch_size)
+        key = random.integers(0, 2**31 - 1, dtype=np.int32)
+        for first in range(0, steps, self.size):
+            chosen = order[first : first + self.size]
+            yield (
+                self.log.user[chosen],
+                self.log.item[chosen],
+                np.asarray(self.label[chosen], np.float32),
+                np.array([key, first], np.int32),
+            )
+        self.epoch = epoch + 1

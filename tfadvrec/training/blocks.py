@@ -1,0 +1,76 @@
+"""Training steps behind Keras's `fit`: merged rows, and blocks in one compiled loop."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadvrec.data.block import Block
+from tfadvrec.training.gradients import merge_rows
+
+
+def run_block(
+    model: keras.Model, block: Block, step: Callable[[Any], Mapping[str, tf.Tensor]]
+) -> dict[str, tf.Tensor]:
+    """Runs `step` on every batch of a block, in one loop that XLA can compile.
+
+    Args:
+        model: The model whose metrics `step` updates.
+        block: The batches.
+        step: A `train_step` for one `(inputs, labels)` batch.
+
+    Returns:
+        The model's metrics after the last batch.
+    """
+
+    def body(index: tf.Tensor) -> list[tf.Tensor]:
+        step(block.batch(index))
+        return [index + 1]
+
+    tf.while_loop(lambda index: index < block.steps, body, [tf.constant(0)])
+    return model.get_metrics_result()
+
+
+class BlockTraining:
+    """Mixed into a `keras.Model`: `fit` takes blocks as well as batches, and merges rows.
+
+    The gradient of a table is summed over the repeated rows of a batch before the optimizer
+    sees it (Keras's adaptive optimizers square the occurrences one by one otherwise). A class
+    that needs a step of its own overrides `train_on`, which is always given one batch.
+    """
+
+    def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
+        """One step: a batch as Keras knows it, or a `Block` of batches."""
+        if isinstance(data, Block):
+            return run_block(self, data, self.train_on)
+        return self.train_on(data)
+
+    def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
+        """Trains on one batch: Keras's own step, with the rows of sparse gradients merged."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled, [v.value for v in variables])
+        gradients = [merge_rows(g, dense=bool(self.jit_compile)) for g in gradients]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras builds loss and metrics from the first element; of a block that is its first batch
+        if data_batch is None and iterator is not None:
+            for _, _, data in iterator:
+                data_batch = data[0] if isinstance(data, list | tuple) else next(data)
+                break
+        if isinstance(data_batch, Block):
+            data_batch = data_batch.batch(0)
+        super()._symbolic_build(data_batch=data_batch)
+
+
+def batch_rows(x: Any) -> tf.Tensor:
+    """The number of examples in a batch of inputs, a scalar int32 tensor."""
+    return tf.shape(next(part for part in keras.tree.flatten(x) if part is not None))[0]
