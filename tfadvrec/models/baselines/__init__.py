@@ -1,0 +1,13 @@
+"""Baselines in closed form: the neighbours that every number needs."""
+
+from tfadvrec._face import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "MostPopular": "most_popular",
+        "ItemKNN": "item_knn",
+        "PureSVD": "pure_svd",
+        "EASE": "ease",
+    },
+)
