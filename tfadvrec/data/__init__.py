@@ -1,0 +1,29 @@
+"""Raw logs to `Interactions`, their splits, and the batches that models train on."""
+
+from tfadvrec._face import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "DataError": "checks",
+        "DataWarning": "checks",
+        "Interactions": "interactions",
+        "Split": "splitting",
+        "leave_last_out": "splitting",
+        "by_time": "splitting",
+        "by_ratio": "splitting",
+        "k_core": "splitting",
+        "cold_rows": "splitting",
+        "published_split": "published",
+        "hash_ids": "vocabulary",
+        "movielens": "movielens",
+        "SourceUnavailable": "sources",
+        "synthetic": "synthetic",
+        "match_titles": "titles",
+        "title_year": "titles",
+        "pairs": "sampling",
+        "points": "sampling",
+        "in_batch": "sampling",
+        "Block": "block",
+    },
+)

@@ -1,0 +1,262 @@
+"""Raw columns become the checked fields of `Interactions`."""
+
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tfadvrec.data import checks
+from tfadvrec.data.checks import SHOWN, DataError, DataWarning, Locate, plural
+from tfadvrec.data.numbers import Column, UnitError, ratings, seconds
+from tfadvrec.data.vocabulary import Encoded, encode
+
+KNOWN_AS = {
+    "user": ("user", "user_id", "userid", "uid", "customer_id", "visitor_id", "session_id"),
+    "item": ("item", "item_id", "itemid", "iid", "movie_id", "movieid", "product_id", "article_id"),
+    "rating": ("rating", "user_rating", "score", "stars"),
+    "time": ("time", "timestamp", "datetime", "date", "unixreviewtime"),
+}
+"""What each column is usually called, for logs whose columns are not named by the caller."""
+
+DUPLICATES = ("last", "first", "error", "keep")
+INVALID = ("error", "drop")
+
+
+def count_from_zero(rows: np.ndarray) -> list[str]:
+    """Names rows of something without lines: `row 0` is the first."""
+    return [f"row {int(row)}" for row in rows]
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """Columns as they were read, and how to find a row again.
+
+    Attributes:
+        columns: Name -> values of shape `(n,)`.
+        source: The file or object, for messages.
+        locate: Rows -> where a person finds them.
+        dropped: Reason -> rows that the reader itself left out.
+    """
+
+    columns: Mapping[str, Column]
+    source: str
+    locate: Locate = count_from_zero
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the caller asked for: which columns, and what to do with bad rows.
+
+    `None` for a column means: the one with a usual name, if there is one. `False` means none.
+    """
+
+    user: str | int | None = None
+    item: str | int | None = None
+    rating: str | int | bool | None = None
+    time: str | int | bool | None = None
+    columns: Sequence[str | int] = ()
+    time_unit: str | None = None
+    duplicates: str = "last"
+    invalid: str = "error"
+
+    def __post_init__(self) -> None:
+        for key, allowed in (("duplicates", DUPLICATES), ("invalid", INVALID)):
+            if getattr(self, key) not in allowed:
+                raise ValueError(
+                    f"{key}: expected one of {', '.join(allowed)}, got {getattr(self, key)!r}."
+                )
+
+    def resolve(self, names: Sequence[str], source: str) -> dict[str, str]:
+        """Returns role -> column name, for the roles that the log has."""
+        found = {}
+        for role in ("user", "item", "rating", "time"):
+            asked = getattr(self, role)
+            if asked is None:
+                usual = {name.lower(): name for name in reversed(names)}
+                name = next((usual[n] for n in KNOWN_AS[role] if n in usual), None)
+                if name is None and role in ("user", "item"):
+                    raise DataError(
+                        f"{source}: no column looks like the {role}. The columns are "
+                        f"{_listed(names)}; name it: {role}=..."
+                    )
+            else:
+                name = None if asked is False else column_name(asked, names, source)
+            if name is not None:
+                found[role] = name
+        return found
+
+
+def column_name(asked: str | int, names: Sequence[str], source: str) -> str:
+    """Finds a column by its name or its position (from 0).
+
+    Raises:
+        DataError: When there is no such column; the message lists those there are.
+    """
+    if isinstance(asked, int) and not isinstance(asked, bool):
+        if 0 <= asked < len(names):
+            return names[asked]
+        raise DataError(f"{source}: no column {asked}; the columns 0..{len(names) - 1} are there.")
+    if asked in names:
+        return asked
+    near = difflib.get_close_matches(str(asked), names, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise DataError(f"{source}: no column {asked!r}. The columns are {_listed(names)}.{hint}")
+
+
+def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
+    """Checks and encodes a log.
+
+    Args:
+        raw: The columns.
+        choice: Which of them are what, and what to do with bad rows.
+
+    Returns:
+        The fields `user`, `item`, `rating`, `time`, `columns`, `user_ids`, `item_ids`, `dropped`
+        of `Interactions`, and `rows`: the position in `raw` of each row that was kept.
+
+    Raises:
+        DataError: When rows are bad and may not be dropped, or nothing can be ranked.
+    """
+    roles = choice.resolve(list(raw.columns), raw.source)
+    if not len(raw.columns[roles["user"]]):
+        checks.check_catalogue(raw.source, 0, 0)
+    users = _encoded(raw, roles["user"], "user")
+    items = _encoded(raw, roles["item"], "item")
+    bad = {"user without id": users.rows < 0, "item without id": items.rows < 0}
+    rating = time = None
+    if "rating" in roles:
+        rating = _named(raw, roles["rating"], ratings, raw.columns[roles["rating"]])
+        bad["rating that is no finite number"] = np.isnan(rating)
+    if "time" in roles:
+        time, wrong = _times(raw, roles["time"], choice.time_unit)
+        bad["time that cannot be read"] = wrong
+    dropped = {**raw.dropped, **_reject(raw, bad, choice.invalid)}
+    for side, encoded in (("user", users), ("item", items)):
+        if encoded.merged:
+            dropped[f"{side} ids spelled in several ways, merged"] = len(encoded.merged)
+    keep = np.flatnonzero(~np.logical_or.reduce(list(bad.values())))
+    checks.check_catalogue(raw.source, keep.size, len(np.unique(items.rows[keep])))
+    twice = _duplicates(raw, choice.duplicates, users, items, time, keep)
+    if twice.size:
+        dropped["repeated (user, item) pairs"] = keep.size - twice.size
+        keep = twice
+    if rating is not None:
+        checks.check_varies(raw.source, roles["rating"], rating[keep])
+    user, user_ids = _compact(users.rows[keep], users.ids)
+    item, item_ids = _compact(items.rows[keep], items.ids)
+    checks.check_memory(len(user_ids), len(item_ids))
+    extra = {}
+    for asked in choice.columns:
+        name = column_name(asked, list(raw.columns), raw.source)
+        extra[name] = values_of(raw.columns[name])[keep]
+    return {
+        "user": user,
+        "item": item,
+        "rating": None if rating is None else rating[keep].astype(np.float32),
+        "time": None if time is None else time[keep],
+        "columns": extra,
+        "user_ids": user_ids,
+        "item_ids": item_ids,
+        "dropped": dropped,
+        "rows": keep,
+    }
+
+
+def values_of(column: Column) -> np.ndarray:
+    """Returns a column as NumPy values: numbers as they are, everything else as text."""
+    if isinstance(column, np.ndarray):
+        return column.astype(np.str_) if column.dtype.kind in "OS" else column
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return np.asarray(column)
+    return np.array(["" if v is None else str(v) for v in column.to_pylist()], np.str_)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _named(raw: RawLog, name: str, read: Any, *arguments: Any) -> Any:
+    """Calls a reader of a column; its complaint gets the source, the column and the rows."""
+    try:
+        return read(*arguments)
+    except UnitError as error:
+        where = "; ".join(raw.locate(error.rows[:SHOWN]))
+        raise DataError(f"{raw.source}: column {name!r}: {error} First of them: {where}.") from None
+    except DataError as error:
+        raise DataError(f"{raw.source}: column {name!r}: {error}") from None
+
+
+def _encoded(raw: RawLog, name: str, side: str) -> Encoded:
+    encoded = _named(raw, name, encode, raw.columns[name], side)
+    if encoded.merged:
+        shown = "; ".join(" = ".join(map(repr, group)) for group in encoded.merged[:SHOWN])
+        warnings.warn(
+            f"{raw.source}: column {name!r} spells {plural(len(encoded.merged), 'id')} in several "
+            f"ways: {shown}. Each was taken as one {side}.",
+            DataWarning,
+            stacklevel=5,
+        )
+    return encoded
+
+
+def _times(raw: RawLog, name: str, unit: str | None) -> tuple[np.ndarray, np.ndarray]:
+    return _named(raw, name, seconds, raw.columns[name], unit)
+
+
+def _reject(raw: RawLog, bad: Mapping[str, np.ndarray], invalid: str) -> dict[str, int]:
+    """Returns the counts of bad rows where they may be dropped, and raises where not."""
+    counts = {reason: int(mask.sum()) for reason, mask in bad.items() if mask.any()}
+    if counts and invalid == "error":
+        found = []
+        for reason, count in counts.items():
+            where = raw.locate(np.flatnonzero(bad[reason])[:SHOWN])
+            found.append(f"{plural(count, 'row')} with a {reason}: {'; '.join(where)}")
+        raise DataError(
+            f'{raw.source}: {". ".join(found)}. Correct them, or pass invalid="drop" to leave '
+            "such rows out and count them."
+        )
+    return {f"{reason}": count for reason, count in counts.items()}
+
+
+def _duplicates(
+    raw: RawLog,
+    policy: str,
+    users: Encoded,
+    items: Encoded,
+    time: np.ndarray | None,
+    keep: np.ndarray,
+) -> np.ndarray:
+    """Returns the rows of `keep` that stay, in order; nothing when nothing is to change."""
+    pair = users.rows[keep] * np.int64(len(items.ids)) + items.rows[keep]
+    order = np.argsort(pair, kind="stable")
+    repeats = pair[order][1:] == pair[order][:-1]
+    if policy == "keep" or not repeats.any():
+        return np.empty(0, np.int64)
+    if policy == "error":
+        again = np.sort(keep[order[1:][repeats]])
+        raise DataError(
+            f"{raw.source}: {plural(again.size, 'row')} repeat a (user, item) pair of an earlier "
+            f'row: {"; ".join(raw.locate(again[:SHOWN]))}. Pass duplicates="last" or "first" '
+            '(by time) to keep one of each, or "keep" where repeats are meant.'
+        )
+    if time is not None:
+        order = np.lexsort((time[keep], pair))
+    border = pair[order][1:] != pair[order][:-1]
+    chosen = np.append(border, True) if policy == "last" else np.insert(border, 0, True)
+    return np.sort(keep[order[chosen]])
+
+
+def _compact(rows: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drops the ids that no row uses."""
+    used = np.zeros(len(ids), bool)
+    used[rows] = True
+    if used.all():
+        return rows, ids
+    return (np.cumsum(used) - 1)[rows], ids[used]
