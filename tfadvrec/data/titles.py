@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-_YEAR = re.compile(r"\(\s*(\d{4})(?:\s*[-–]\s*\d{0,4})?\s*\)\s*$")
+_YEAR = re.compile(r"\(\s*(\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\s*\)\s*$")
 _OTHER = re.compile(r"\(([^()]*)\)")
 _ARTICLES = (
-    "the a an le la les l un une der die das ein eine el los las una il lo gli i uno o os as den det"
-).split()
+    *("the", "a", "an", "le", "la", "les", "l", "un", "une", "der", "die", "das", "ein", "eine"),
+    *("el", "los", "las", "una", "il", "lo", "gli", "i", "uno", "o", "os", "as", "den", "det"),
+)
 _LAST = re.compile(rf"^(.*),\s*({'|'.join(_ARTICLES)})'?$")
 _FIRST = re.compile(rf"^(?:{'|'.join(_ARTICLES)})\s+(?=\S)")
 
@@ -125,6 +126,6 @@ def _normal(form: str) -> str:
     form = unicodedata.normalize("NFKD", form.replace("ß", "ss").replace("æ", "ae"))
     form = "".join(c for c in form if not unicodedata.combining(c)).lower().strip()
     form = _LAST.sub(r"\1", form).replace("&", " and ")
-    form = re.sub(r"['’`´]", "", form)
+    form = re.sub("['\u2019`\u00b4]", "", form)
     form = re.sub(r"[^\w]+", " ", form).strip()
     return _FIRST.sub("", form)
