@@ -1,0 +1,20 @@
+"""How well a model ranks: one pass over the catalogue, many metrics, intervals and paired tests."""
+
+from tfadvrec._face import face
+
+__getattr__, __dir__, __all__ = face(
+    __name__,
+    {
+        "evaluate": "ranking",
+        "top_lists": "ranking",
+        "RankingResult": "ranking_result",
+        "evaluate_ratings": "ratings",
+        "RatingResult": "rating_result",
+        "RankingCallback": "ranking_callback",
+        "compare": "significance",
+        "holm": "significance",
+        "over_seeds": "significance",
+        "Difference": "difference",
+        "Random": "random_scores",
+    },
+)
