@@ -1,0 +1,37 @@
+"""Answers calls by `tf.saved_model.load`, in a process of its own (see `child.py`)."""
+
+import sys
+
+
+def answer(task):
+    """Loads the servable and runs every call.
+
+    Args:
+        task: `folder`, `sys_path` and `calls`, each with a `signature` and `inputs`
+            `{name: {"dtype", "shape", "values"}}`.
+
+    Returns:
+        For each call the outputs in the same form as the inputs.
+    """
+    sys.path[:] = task["sys_path"]
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(task["folder"])
+    return [run(tf, loaded.signatures[call["signature"]], call["inputs"]) for call in task["calls"]]
+
+
+def run(tf, signature, inputs):
+    """Runs one call."""
+    tensors = {
+        name: tf.reshape(tf.constant(one["values"], one["dtype"]), one["shape"])
+        for name, one in inputs.items()
+    }
+    return {name: plain(one.numpy()) for name, one in signature(**tensors).items()}
+
+
+def plain(array):
+    """Turns an array into what JSON takes."""
+    if array.dtype.kind == "O":
+        values = [one.decode("utf-8") for one in array.ravel()]
+        return {"dtype": "string", "shape": list(array.shape), "values": values}
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "values": array.ravel().tolist()}
