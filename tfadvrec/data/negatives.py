@@ -1,6 +1,7 @@
 """Negatives: items that a user has not interacted with, drawn inside the compiled step."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -112,23 +113,31 @@ class Negatives(tf.experimental.ExtensionType):
         free = tf.cast(self.n_items - (end - begin), tf.uint32)
         rank = tf.cast(_bits([tf.shape(user)[0], self.count], seed) % free, tf.int32)
         # the first positive that has more than `rank` unseen items before it
-        low, high = begin + tf.zeros_like(rank), end + tf.zeros_like(rank)
-        for _ in range(self.rounds):
-            middle = (low + high) // 2
-            before = tf.gather(self.items, middle) - (middle - begin)
-            right = (low < high) & (before <= rank)
-            low, high = tf.where(right, middle + 1, low), tf.where(right, high, middle)
+        low = self._search(
+            begin + tf.zeros_like(rank),
+            end + tf.zeros_like(rank),
+            lambda place: tf.gather(self.items, place) - (place - begin) <= rank,
+        )
         return rank + (low - begin)
 
     def _contains(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        low = tf.gather(self.start, user) + tf.zeros_like(item)
-        high = tf.gather(self.start, user + 1) + tf.zeros_like(item)
-        end = high
-        for _ in range(self.rounds):
-            middle = (low + high) // 2
-            right = (low < high) & (tf.gather(self.items, middle) < item)
-            low, high = tf.where(right, middle + 1, low), tf.where(right, high, middle)
+        begin = tf.gather(self.start, user) + tf.zeros_like(item)
+        end = tf.gather(self.start, user + 1) + tf.zeros_like(item)
+        low = self._search(begin, end, lambda place: tf.gather(self.items, place) < item)
         return (low < end) & (tf.gather(self.items, low) == item)
+
+    def _search(
+        self, low: tf.Tensor, high: tf.Tensor, before: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tf.Tensor:
+        """The first place in `[low, high)` where `before` is false, by halving."""
+
+        def halve(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            middle = (low + high) // 2
+            right = (low < high) & before(middle)
+            return tf.where(right, middle + 1, low), tf.where(right, high, middle)
+
+        # a loop, not unrolled: XLA's fusion would compute each halving again in the next
+        return tf.while_loop(lambda *_: True, halve, (low, high), maximum_iterations=self.rounds)[0]
 
 
 def _bits(shape: list, seed: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,90 @@
+"""How an adversary moves: what every perturbation can do."""
+
+from typing import Any
+
+import tensorflow as tf
+
+NORMS = ("l2", "linf")
+FLOOR = 1e-12
+
+
+class Perturbation:
+    """Moves rows to raise a loss, each row within `epsilon`.
+
+    A row is what has a length of its own: a table's row, an example of an input, or a whole
+    weight matrix. `start` and `step` are pure and act row by row, so the same object serves
+    training, attack and report, for dense rows and for the touched rows of a table alike.
+
+    Args:
+        epsilon: The radius, in the units of the rows, 0 or more.
+        norm: `"l2"` bounds a row's length, `"linf"` each coordinate.
+
+    Attributes:
+        steps: How many gradients the perturbation asks for.
+    """
+
+    steps: int = 1
+
+    def __init__(self, epsilon: float, *, norm: str = "l2") -> None:
+        if not epsilon >= 0 or epsilon == float("inf"):
+            raise ValueError(f"epsilon must be a finite number, 0 or more. Received: {epsilon!r}")
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {NORMS}. Received: {norm!r}")
+        self.epsilon, self.norm = float(epsilon), norm
+
+    def start(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The perturbation before the first step.
+
+        Args:
+            rows: `(n, width)`, the rows to be moved.
+            seed: int32 `(2,)`, for perturbations that draw.
+
+        Returns:
+            `(n, width)`.
+        """
+        return tf.zeros_like(rows)
+
+    def step(self, delta: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        """One step up the loss.
+
+        Args:
+            delta: `(n, width)`, the perturbation so far.
+            gradient: `(n, width)`, the loss's gradient at `rows + delta`.
+
+        Returns:
+            The next perturbation, `(n, width)`.
+        """
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"epsilon": self.epsilon, "norm": self.norm}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Perturbation":
+        """The perturbation that `get_config` describes."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({settings})"
+
+
+def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
+    """The steepest move of unit size: each row's unit vector (l2) or its signs (linf)."""
+    if norm == "linf":
+        return tf.sign(gradient)
+    # scaled by the largest coordinate first, so that tiny gradients do not vanish when squared
+    largest = tf.reduce_max(tf.abs(gradient), axis=-1, keepdims=True)
+    scaled = gradient / tf.maximum(largest, tf.cast(1e-30, gradient.dtype))
+    length = tf.norm(scaled, axis=-1, keepdims=True)
+    unit = scaled / tf.maximum(length, tf.cast(FLOOR, gradient.dtype))
+    return tf.where(largest * length < FLOOR, gradient / FLOOR, unit)
+
+
+def project(delta: tf.Tensor, epsilon: float, norm: str) -> tf.Tensor:
+    """The nearest perturbation whose rows lie within `epsilon`."""
+    if norm == "linf":
+        return tf.clip_by_value(delta, -epsilon, epsilon)
+    length = tf.norm(delta, axis=-1, keepdims=True)
+    return delta * tf.minimum(1.0, epsilon / tf.maximum(length, FLOOR))

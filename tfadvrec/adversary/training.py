@@ -1,0 +1,243 @@
+"""Training against an adversary: minimum over the weights, maximum over the perturbation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadvrec.adversary.ascent import ascend
+from tfadvrec.adversary.batch import Batch, Pass
+from tfadvrec.adversary.perturbation import Perturbation
+from tfadvrec.adversary.target import Target, embedding_tables
+from tfadvrec.training.blocks import BlockTraining, batch_rows
+from tfadvrec.training.gradients import add_gradients
+
+
+@keras.saving.register_keras_serializable(package="tfadvrec")
+class AdversarialTraining(BlockTraining, keras.Model):
+    """Trains any Keras model on its loss plus its loss under a perturbation.
+
+    A step is: a clean pass, whose gradient is the attack's first step; the target moves; a pass
+    at the moved point; the target moves back, bit for bit; one update with
+    `gradient + weight * adversarial gradient`. Saving or exporting this model saves or exports
+    the model inside; the perturbation is never part of it.
+
+    The attack follows the gradient of the loss without the model's own regularisers. Both passes
+    use one dropout mask, and batch statistics are what the clean pass left. Repeated rows of a
+    batch are one row: their gradients are summed before the attack normalises them and before
+    the optimizer sees them. `weight=0` is plain training.
+
+    Args:
+        model: The model to train, compiled or not. `compile` of this model gives it the same
+            optimizer, loss and metrics.
+        perturbation: How the target is moved.
+        weight: The weight of the loss under attack, 0 or more (lambda in the literature).
+        target: What is moved; every embedding table where None.
+        seed: What random perturbations are drawn from.
+        name: The Keras model name.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import tfadvrec as tar
+    >>> model = tar.MatrixFactorization(n_users=4, n_items=6, dimension=8, seed=0)
+    >>> robust = tar.AdversarialTraining(model, tar.FastGradient(epsilon=0.5), weight=1.0)
+    >>> robust.compile("sgd", loss=tar.losses.BayesianPersonalizedRanking())
+    >>> inputs = {"user_id": np.array([0, 1]), "item_id": np.array([[0, 1], [2, 3]])}
+    >>> history = robust.fit(inputs, np.array([[1.0, 0.0], [1.0, 0.0]]), verbose=0)
+    >>> sorted(history.history)
+    ['adversarial_loss', 'loss']
+
+    Reference: He et al., Adversarial Personalized Ranking for Recommendation, SIGIR 2018,
+    equation 8 and algorithm 1.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        perturbation: Perturbation,
+        weight: float = 1.0,
+        *,
+        target: Target | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        if not weight >= 0 or weight == float("inf"):
+            raise ValueError(f"weight must be a finite number, 0 or more. Received: {weight!r}")
+        self.model, self.perturbation, self.weight = model, perturbation, float(weight)
+        self.target, self.seed = target or embedding_tables(), seed
+        self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.model._call_has_training_arg:
+            return self.model(inputs, training=training)
+        return self.model(inputs)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
+        """As in Keras; loss and metrics are compiled into the model inside."""
+        super().compile(optimizer=optimizer, **options)
+        self.model.compile(
+            optimizer=self.optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            **options,
+        )
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ) -> tf.Tensor:
+        """The loss of the model inside, its own `compute_loss` included."""
+        return self.model.compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Any]:
+        """The metrics of the model inside, with this model's loss."""
+        inner = self.model.compute_metrics(x, y, y_pred, sample_weight)
+        return {**inner, "loss": self._loss_tracker.result()}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss, the loss under attack, and the metrics of the model inside."""
+        if not self.compiled:
+            return []
+        inner = [m for m in self.model.metrics if m is not self.model._loss_tracker]
+        return [self._loss_tracker, self._adversarial_tracker, *inner]
+
+    def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
+        """One step on a batch: clean pass, attack, pass under attack, one update."""
+        if self.weight == 0:
+            return self._plain(data)
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError(
+                "AdversarialTraining runs on one replica: a row's gradient would have to be "
+                "summed over the replicas before it is normalised, which is not done yet."
+            )
+        batch = Batch(self.model, data, self.target, dense=bool(self.jit_compile))
+        state = self.model.non_trainable_variables
+        before = [tf.identity(v.value) for v in state]
+        clean = batch.first_pass()
+        after = [tf.identity(v.value) for v in state]
+        # the adversarial passes draw the clean pass's dropout masks
+        same = [b if _is_seed(v) else a for v, b, a in zip(state, before, after, strict=True)]
+        try:
+            _assign(state, same)
+            ascend(
+                self.perturbation,
+                batch.rows,
+                clean.attack,
+                lambda: _after(_assign(state, same), batch.attack_gradients()),
+                self._seed(),
+            )
+            _assign(state, same)
+            moved = batch.moved_pass()
+        finally:
+            for rows in batch.rows:
+                rows.restore()
+            _assign(state, after)
+        self._update(clean, moved)
+        return self._log(batch, clean, moved)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluation of the model inside; nothing is attacked."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y_pred = self.call(x, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
+        logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        return {key: value for key, value in logs.items() if key != "adversarial_loss"}
+
+    def save(self, filepath: Any, **options: Any) -> None:
+        """Saves the model inside."""
+        self.model.save(filepath, **options)
+
+    def save_weights(self, filepath: Any, **options: Any) -> None:
+        """Saves the weights of the model inside."""
+        self.model.save_weights(filepath, **options)
+
+    def load_weights(self, filepath: Any, **options: Any) -> None:
+        """Loads weights into the model inside."""
+        self.model.load_weights(filepath, **options)
+
+    def export(self, filepath: Any, **options: Any) -> None:
+        """Exports the model inside as Keras does; see `tfadvrec.serving` for TF Serving."""
+        self.model.export(filepath, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "model": keras.saving.serialize_keras_object(self.model),
+            "perturbation": keras.saving.serialize_keras_object(self.perturbation),
+            "weight": self.weight,
+            "target": {
+                "kind": self.target.kind,
+                "pattern": self.target.pattern,
+                "names": self.target.names and list(self.target.names),
+            },
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AdversarialTraining":
+        config = dict(config)
+        target = dict(config.pop("target"))
+        target["names"] = target["names"] and tuple(target["names"])
+        restore = keras.saving.deserialize_keras_object
+        return cls(
+            restore(config.pop("model")),
+            restore(config.pop("perturbation")),
+            target=Target(**target),
+            **config,
+        )
+
+    def _plain(self, data: Any) -> Mapping[str, tf.Tensor]:
+        logs = dict(super().train_on(data))
+        self._adversarial_tracker.update_state(self._loss_tracker.result())
+        return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
+
+    def _seed(self) -> tf.Tensor:
+        return tf.cast(self.optimizer.iterations, tf.int32) + self.seed * 1_000_003
+
+    def _update(self, clean: Pass, moved: Pass) -> None:
+        gradients = [
+            add_gradients(g, a, weight=self.weight, dense=bool(self.jit_compile))
+            for g, a in zip(clean.update, moved.update, strict=True)
+        ]
+        variables = self.model.trainable_variables
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def _log(self, batch: Batch, clean: Pass, moved: Pass) -> Mapping[str, tf.Tensor]:
+        rows = batch_rows(batch.x)
+        self._loss_tracker.update_state(clean.loss, sample_weight=rows)
+        self._adversarial_tracker.update_state(moved.loss, sample_weight=rows)
+        logs = self.compute_metrics(batch.x, batch.y, clean.y_pred, batch.sample_weight)
+        return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # loss and metrics live in the model inside; Keras must build them before the step
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+
+def _is_seed(variable: keras.Variable) -> bool:
+    return "seed_generator_state" in variable.path
+
+
+def _assign(variables: list[keras.Variable], values: list[tf.Tensor]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _after(_: None, value: Any) -> Any:
+    return value
