@@ -8,7 +8,7 @@ import pytest
 
 from tfadvrec.data import Interactions
 from tfadvrec.evaluation import Random, evaluate, top_lists
-from tfadvrec.evaluation.ranking import METRICS
+from tfadvrec.evaluation.ranking_task import METRICS
 
 N_USERS, N_ITEMS = 23, 17
 

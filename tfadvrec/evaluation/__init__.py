@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = face(
     {
         "evaluate": "ranking",
         "top_lists": "ranking",
+        "RankingTask": "ranking_task",
         "RankingResult": "ranking_result",
         "evaluate_ratings": "ratings",
         "RatingResult": "rating_result",

@@ -135,24 +135,22 @@ def top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         `(items, positions)`, both `(users, k)`; where there is no such item, -1 and `k`.
     """
-    width = min(k + 1, scores.shape[1])
-    negative = -scores
-    if width < scores.shape[1]:
-        items = np.argpartition(negative, width - 1, axis=1)[:, :width]
+    rank = np.negative(scores)
+    if k < rank.shape[1]:
+        # What ties with the (k + 1)-th best cannot be in the list, so it is what beats it.
+        cut = np.partition(rank, k, axis=1)[:, k : k + 1]
+        member = (rank < cut) | (np.isnan(cut) & ~np.isnan(rank))
     else:
-        items = np.broadcast_to(np.arange(width), scores.shape).copy()
-    items.sort(axis=1)
-    value = np.take_along_axis(negative, items, axis=1)
+        member = ~np.isnan(rank)
+    row, item = np.nonzero(member)
+    length = np.bincount(row, minlength=len(rank))
+    column = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+    items = np.full((len(rank), k), -1, np.int32)
+    value = np.full((len(rank), k), np.nan, np.float32)
+    items[row, column], value[row, column] = item, rank[row, item]
     order = np.argsort(value, axis=1, kind="stable")
     items, value = np.take_along_axis(items, order, 1), np.take_along_axis(value, order, 1)
-    place = np.empty(items.shape, np.int64)
-    place[:, -1] = width - 1
-    for j in range(width - 2, -1, -1):
-        place[:, j] = np.where(value[:, j] == value[:, j + 1], place[:, j + 1], j)
-    out = np.isnan(value) | (place >= k)
-    items, place = np.where(out, -1, items)[:, :k], np.where(out, k, place)[:, :k]
-    missing = k - items.shape[1]
-    if missing > 0:
-        items = np.pad(items, ((0, 0), (0, missing)), constant_values=-1)
-        place = np.pad(place, ((0, 0), (0, missing)), constant_values=k)
-    return items.astype(np.int32), place
+    place = np.where(items < 0, k, np.arange(k))
+    for j in range(k - 2, -1, -1):
+        place[:, j] = np.where(value[:, j] == value[:, j + 1], place[:, j + 1], place[:, j])
+    return items, place
