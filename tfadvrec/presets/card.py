@@ -1,0 +1,186 @@
+"""The card of a preset: a README made from the folder's other files."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NO_LIMITS = (
+    "Nobody has written down yet what this preset is not good for. Until then: it is measured on "
+    "one "
+    "data set and one split, and its figures under attack hold for the attacks listed above only."
+)
+_LIMITS = re.compile(r"^## Limits\n+(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def limits_of(card: Path) -> str | None:
+    """The hand-written `Limits` section of an existing card, if there is one."""
+    if not card.is_file():
+        return None
+    found = _LIMITS.search(card.read_text(encoding="utf-8"))
+    text = found.group(1).strip() if found else ""
+    return text if text and text != NO_LIMITS else None
+
+
+def write_card(
+    name: str,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    recipe: str | None,
+    metrics: Mapping[str, Any] | None,
+    *,
+    limits: str,
+) -> str:
+    """Writes a preset's card.
+
+    Args:
+        name: The preset's name.
+        config: Its `config.json`.
+        manifest: Its manifest.
+        recipe: Its recipe's text, or `None`.
+        metrics: Its `metrics.json`, or `None`.
+        limits: The text of the `Limits` section.
+
+    Returns:
+        Markdown.
+    """
+    parsed = tomllib.loads(recipe) if recipe else {}
+    parts = [f"# {name}", parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
+    if metrics:
+        parts += ["## Figures", _figures(metrics)]
+    parts += [
+        "## Use",
+        _use(name, config, manifest),
+        "## What is in the folder",
+        _shipped(manifest),
+    ]
+    parts += ["## Limits", limits.strip()]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _facts(
+    config: Mapping[str, Any], manifest: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> str:
+    """Class, data, terms, training and versions."""
+    data = manifest.get("data", {})
+    shown = {k: v for k, v in config["config"].items() if not isinstance(v, dict | list)}
+    rows = [("Model", f"`{config['class_name']}` ({_pairs(shown)})")]
+    rows += [
+        (key.capitalize(), data[key]) for key in ("name", "origin", "licence") if data.get(key)
+    ]
+    rows = [("Data" if key == "Name" else key, value) for key, value in rows]
+    if "split" in recipe:
+        rows.append(("Split", split_note(recipe["split"])))
+    if recipe.get("stages"):
+        rows.append(("Training", "; then ".join(_stage(stage) for stage in recipe["stages"])))
+    if recipe.get("twin"):
+        rows.append(("Undefended twin", f"`{recipe['twin']}`"))
+    versions = manifest.get("versions", {})
+    rows.append(("Made with", ", ".join(f"{k} {v}" for k, v in versions.items())))
+    return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {_cell(value)} |" for key, value in rows)
+
+
+def split_note(split: Mapping[str, Any]) -> str:
+    """A split in words, with its known weakness."""
+    kind = str(split.get("kind"))
+    notes = {
+        "leave_last_out": "leave-last-out, the last but one as validation; leaks time: later "
+        "interactions of other users are in the training set",
+        "by_time": "global timeline: train, then validation, then test",
+        "by_ratio": "by ratio per user, drawn at random; leaks time",
+        "published": "as published, by two files",
+    }
+    return notes.get(kind, kind)
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    """One stage of a training in words."""
+    adversary = stage.get("adversary")
+    if not adversary:
+        return f"{stage.get('epochs')} epochs without adversary"
+    shown = {k: v for k, v in adversary.items() if k != "perturbation"}
+    return f"{stage.get('epochs')} epochs against `{adversary['perturbation']}` ({_pairs(shown)})"
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    """One table a situation: rows are models, columns metrics."""
+    note = (
+        f"{metrics.get('users', '?')} users, {metrics.get('split', 'test')}. Means over "
+        f"{len(metrics.get('seeds', []))} seeds with their standard deviation; in brackets the 95% "
+        "bootstrap interval over users of the shipped seed."
+    )
+    parts = [note]
+    situations = dict.fromkeys(
+        situation for model in metrics.get("models", {}).values() for situation in model
+    )
+    for situation in situations:
+        rows = {
+            label: model[situation]
+            for label, model in metrics["models"].items()
+            if model.get(situation)
+        }
+        parts.append(f"### {situation}\n\n{_table(rows)}")
+        told = metrics.get("situations", {}).get(situation)
+        if told:
+            parts.append(told)
+    return "\n\n".join(parts)
+
+
+def _table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """A Markdown table of summarised figures."""
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for label, row in rows.items():
+        cells = [_summary(row[name]) if name in row else "" for name in names]
+        lines.append(f"| {_cell(label)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _summary(figure: Mapping[str, Any]) -> str:
+    """A mean with what is known of its spread."""
+    text = f"{figure['mean']:.4f}"
+    if figure.get("std") is not None:
+        text += f" ± {figure['std']:.4f}"
+    if figure.get("interval"):
+        low, high = figure["interval"]
+        text += f" [{low:.4f}, {high:.4f}]"
+    return text
+
+
+def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """Three lines to load and fine-tune it."""
+    if "weights.safetensors" not in manifest.get("files", {}):
+        return f"```\ntfadvrec zoo train {name} --output {name}\n```"
+    return (
+        "```python\nimport tfadvrec as tar\n\n"
+        f'model = tar.{config["class_name"]}.from_preset("{name}")\n'
+        f'mine = tar.{config["class_name"]}.from_preset("{name}", item_ids=log.item_ids, '
+        "user_ids=log.user_ids, id_map=same_items)\n```"
+    )
+
+
+def _shipped(manifest: Mapping[str, Any]) -> str:
+    """Files with their sizes, and what they say about people."""
+    rows = manifest.get("files", {}).items()
+    table = "| file | bytes | sha-256 |\n|---|---|---|\n" + "\n".join(
+        f"| {name} | {entry['bytes']:,} | `{entry['sha256'][:16]}…` |" for name, entry in rows
+    )
+    users = (
+        "User ids and user vectors are included: rows without persons in a public set, personal "
+        "data "
+        "in a private one. Leave them out before you share the latter."
+        if manifest.get("contains_user_rows")
+        else "No user ids are included."
+    )
+    return f"{table}\n\n{users}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Arguments as they would be written in a call."""
+    return ", ".join(f"{key}={value!r}" for key, value in values.items())
+
+
+def _cell(value: Any) -> str:
+    """Text that cannot break out of a table."""
+    return str(value).replace("|", "\\|").replace("\n", " ")
