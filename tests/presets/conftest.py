@@ -67,9 +67,17 @@ def toy_class():
     return ToyRanker
 
 
+@pytest.fixture(scope="session")
+def make_toy():
+    def make():
+        keras.utils.set_random_seed(0)
+        model = ToyRanker(n_users=3, n_items=4)
+        model.set_ids(np.array(["ann", "bob", "zoë"]), np.array([10, 20, 30, 40]))
+        return model
+
+    return make
+
+
 @pytest.fixture
-def toy_model():
-    keras.utils.set_random_seed(0)
-    model = ToyRanker(n_users=3, n_items=4)
-    model.set_ids(np.array(["ann", "bob", "zoë"]), np.array([10, 20, 30, 40]))
-    return model
+def toy_model(make_toy):
+    return make_toy()

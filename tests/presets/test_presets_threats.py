@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import shutil
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,15 @@ from tfadvrec import presets
 from tfadvrec.presets import files, probe
 
 
+@pytest.fixture(scope="module")
+def good_folder(make_toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good") / "toy"
+    return presets.save(make_toy(), folder, recipe='name = "toy"\n', metrics={"users": 3})
+
+
 @pytest.fixture
-def folder(toy_model, tmp_path):
-    presets.save(toy_model, tmp_path / "toy", recipe='name = "toy"\n', metrics={"users": 3})
-    return tmp_path / "toy"
+def folder(good_folder, tmp_path):
+    return Path(shutil.copytree(good_folder, tmp_path / "toy"))
 
 
 def rewrite(folder, name, data):
@@ -104,8 +111,18 @@ def test_the_bytes_that_were_hashed_are_the_bytes_that_are_parsed(folder, monkey
 
 @pytest.mark.parametrize(
     "name",
-    ["../outside.json", "/etc/passwd", "sub/config.json", "CONFIG.JSON", "config.json ", ""]
-    + ["model.keras", "weights.pkl", "manifest.json", "README.md", ".."],
+    [
+        "../outside.json",
+        "/etc/passwd",
+        "sub/config.json",
+        "CONFIG.JSON",
+        "model.keras",
+        "weights.pkl",
+        "..",
+        "manifest.json",
+        "README.md",
+        "config.json\t",
+    ],
 )
 def test_a_manifest_lists_only_known_flat_names(folder, name):
     change_manifest(folder, lambda m: m["files"].update({name: {"sha256": "0" * 64, "bytes": 1}}))
