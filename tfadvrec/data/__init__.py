@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = face(
         "k_core": "splitting",
         "cold_rows": "splitting",
         "published_split": "published",
+        "read_table": "readers",
         "hash_ids": "vocabulary",
         "movielens": "sources",
         "SourceUnavailable": "sources",

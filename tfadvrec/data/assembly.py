@@ -4,7 +4,7 @@ import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from tfadvrec.data import checks
 from tfadvrec.data.checks import SHOWN, DataError, DataWarning, Locate, plural
 from tfadvrec.data.numbers import Column, UnitError, ratings, seconds
 from tfadvrec.data.vocabulary import Encoded, encode
+
+if TYPE_CHECKING:
+    from tfadvrec.data.interactions import Interactions
 
 KNOWN_AS = {
     "user": ("user", "user_id", "userid", "uid", "customer_id", "visitor_id", "session_id"),
@@ -40,12 +43,15 @@ class RawLog:
         source: The file or object, for messages.
         locate: Rows -> where a person finds them.
         dropped: Reason -> rows that the reader itself left out.
+        part: Which file each row is from, for logs of several; repeated pairs are looked for
+            within a part only.
     """
 
     columns: Mapping[str, Column]
     source: str
     locate: Locate = count_from_zero
     dropped: dict[str, int] = field(default_factory=dict)
+    part: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,11 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
     }
 
 
+def build(cls: type["Interactions"], fields: dict[str, Any], **about: Any) -> "Interactions":
+    """Makes the log from assembled fields and what is known about it."""
+    return cls(**{key: value for key, value in fields.items() if key != "rows"}, **about)
+
+
 def values_of(column: Column) -> np.ndarray:
     """Returns a column as NumPy values: numbers as they are, everything else as text."""
     if isinstance(column, np.ndarray):
@@ -235,6 +246,8 @@ def _duplicates(
 ) -> np.ndarray:
     """Returns the rows of `keep` that stay, in order; nothing when nothing is to change."""
     pair = users.rows[keep] * np.int64(len(items.ids)) + items.rows[keep]
+    if raw.part is not None:
+        pair += raw.part[keep] * np.int64(len(items.ids)) * len(users.ids)
     order = np.argsort(pair, kind="stable")
     repeats = pair[order][1:] == pair[order][:-1]
     if policy == "keep" or not repeats.any():

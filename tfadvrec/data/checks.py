@@ -265,3 +265,10 @@ def check_feature(name: str, values: np.ndarray, expected: int) -> np.ndarray:
 
 def _texts(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(part, str) for part in value)
+
+
+class FileMissing(DataError, FileNotFoundError):
+    """There is no such file."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -1,12 +1,15 @@
-"""The ways into `Interactions`: files, frames, arrays and TensorFlow Datasets."""
+"""The ways into `Interactions`: files, frames and arrays."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfadvrec.data.assembly import Choice, RawLog, assemble
+from tfadvrec.data.assembly import Choice, RawLog, assemble, build
 from tfadvrec.data.checks import DataError, check_length, check_rows
+from tfadvrec.data.frames import columns_of, read_parquet
+from tfadvrec.data.readers import read_log
 
 if TYPE_CHECKING:
     from tfadvrec.data.interactions import Interactions
@@ -81,6 +84,185 @@ def from_arrays(
     return build(cls, fields, name=name, origin="arrays in memory")
 
 
+def from_csv(
+    cls: type["Interactions"],
+    path: str | Path,
+    *,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | bool | None = None,
+    time: str | int | bool | None = None,
+    columns: Sequence[str | int] = (),
+    separator: str | None = None,
+    header: bool | None = None,
+    encoding: str = "utf-8",
+    quote: str | None = '"',
+    time_unit: str | None = None,
+    duplicates: str = "last",
+    invalid: str = "error",
+    name: str | None = None,
+) -> "Interactions":
+    """Reads a log from a text file: CSV, TSV or any other separator, packed or not.
+
+    Args:
+        path: The file; gzip and bzip2 are unpacked.
+        user: The column of users, by name or position (from 0); by default the one with a usual
+            name (`user`, `user_id`, ...).
+        item: The column of items, likewise.
+        rating: The column of ratings, likewise; `False` for none.
+        time: The column of times, likewise; `False` for none.
+        columns: Other columns to keep for each interaction.
+        separator: What separates fields, of any length (`::`); found on the first lines when not
+            given.
+        header: Whether the first line names the columns; found out when not given. Without a
+            header, user and item default to the first two columns, rating and time to none.
+        encoding: The text's encoding.
+        quote: The quote character, or None where quotes are ordinary characters.
+        time_unit: `"s"`, `"ms"`, `"us"` or `"ns"`; inferred when all times agree.
+        duplicates: Which of repeated (user, item) pairs stays: `"last"` or `"first"` by time,
+            all with `"keep"`, or `"error"`.
+        invalid: `"error"` refuses rows without id, finite rating or time; `"drop"` counts them.
+        name: The log's name; the file's by default.
+
+    Returns:
+        The log.
+
+    Raises:
+        DataError: When the file holds no usable log; the message names the first bad lines.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from tfadvrec.data import Interactions
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "clicks.csv")
+        ...     _ = path.write_text("user,item,when\\nann,tea,100\\nbob,tea,90\\nann,milk,120\\n")
+        ...     log = Interactions.from_csv(path, time="when")
+        >>> log.item_ids.tolist(), log.time.tolist()
+        (['milk', 'tea'], [100, 90, 120])
+    """
+    choice = Choice(
+        user=user,
+        item=item,
+        rating=rating,
+        time=time,
+        columns=tuple(columns),
+        time_unit=time_unit,
+        duplicates=duplicates,
+        invalid=invalid,
+    )
+    raw, choice = read_log(
+        path, choice, separator=separator, header=header, encoding=encoding, quote=quote
+    )
+    fields = assemble(raw, choice)
+    return build(cls, fields, name=name or Path(path).name.split(".")[0], origin=f"the file {path}")
+
+
+def from_parquet(
+    cls: type["Interactions"],
+    path: str | Path,
+    *,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | bool | None = None,
+    time: str | int | bool | None = None,
+    columns: Sequence[str | int] = (),
+    time_unit: str | None = None,
+    duplicates: str = "last",
+    invalid: str = "error",
+    name: str | None = None,
+) -> "Interactions":
+    """Reads a log from a Parquet file, or from a folder of them.
+
+    Args:
+        path: The file or folder.
+        user: The column of users, by name or position (from 0); by default the one with a usual
+            name (`user`, `user_id`, ...).
+        item: The column of items, likewise.
+        rating: The column of ratings, likewise; `False` for none.
+        time: The column of times, likewise; `False` for none.
+        columns: Other columns to keep for each interaction.
+        time_unit: `"s"`, `"ms"`, `"us"` or `"ns"`; inferred when all times agree.
+        duplicates: Which of repeated (user, item) pairs stays: `"last"` or `"first"` by time,
+            all with `"keep"`, or `"error"`.
+        invalid: `"error"` refuses rows without id, finite rating or time; `"drop"` counts them.
+        name: The log's name; the file's by default.
+
+    Returns:
+        The log.
+
+    Raises:
+        DataError: When the file holds no usable log.
+    """
+    choice = Choice(
+        user=user,
+        item=item,
+        rating=rating,
+        time=time,
+        columns=tuple(columns),
+        time_unit=time_unit,
+        duplicates=duplicates,
+        invalid=invalid,
+    )
+    fields = assemble(RawLog(columns_of(read_parquet(path)), str(path)), choice)
+    return build(cls, fields, name=name or Path(path).stem, origin=f"the file {path}")
+
+
+def from_frame(
+    cls: type["Interactions"],
+    frame: object,
+    *,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | bool | None = None,
+    time: str | int | bool | None = None,
+    columns: Sequence[str | int] = (),
+    time_unit: str | None = None,
+    duplicates: str = "last",
+    invalid: str = "error",
+    name: str | None = None,
+) -> "Interactions":
+    """Takes a log from a pandas, polars or Arrow table, or from a mapping of columns.
+
+    Args:
+        frame: The table.
+        user: The column of users, by name or position (from 0); by default the one with a usual
+            name (`user`, `user_id`, ...).
+        item: The column of items, likewise.
+        rating: The column of ratings, likewise; `False` for none.
+        time: The column of times, likewise; `False` for none.
+        columns: Other columns to keep for each interaction.
+        time_unit: `"s"`, `"ms"`, `"us"` or `"ns"`; inferred when all times agree.
+        duplicates: Which of repeated (user, item) pairs stays: `"last"` or `"first"` by time,
+            all with `"keep"`, or `"error"`.
+        invalid: `"error"` refuses rows without id, finite rating or time; `"drop"` counts them.
+        name: The log's name.
+
+    Returns:
+        The log.
+
+    Raises:
+        DataError: When the table holds no usable log.
+
+    Example:
+        >>> from tfadvrec.data import Interactions
+        >>> len(Interactions.from_frame({"user_id": [1, 1, 2], "item_id": ["a", "b", "a"]}))
+        3
+    """
+    choice = Choice(
+        user=user,
+        item=item,
+        rating=rating,
+        time=time,
+        columns=tuple(columns),
+        time_unit=time_unit,
+        duplicates=duplicates,
+        invalid=invalid,
+    )
+    fields = assemble(RawLog(columns_of(frame), "frame"), choice)
+    kind = f"{type(frame).__module__.split('.')[0]} {type(frame).__name__}"
+    return build(cls, fields, name=name or "frame", origin=f"a table in memory ({kind})")
+
+
 def as_column(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Returns values as one axis; a list of mixed types keeps each value as it is."""
     if isinstance(values, np.ndarray):
@@ -92,8 +274,3 @@ def as_column(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     if array.ndim != 1:
         raise DataError(f"expected one value an interaction, got an array of shape {array.shape}.")
     return array
-
-
-def build(cls: type["Interactions"], fields: dict[str, Any], **about: Any) -> "Interactions":
-    """Makes the log from assembled fields and what is known about it."""
-    return cls(**{key: value for key, value in fields.items() if key != "rows"}, **about)

@@ -3,13 +3,17 @@
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from tfadvrec.data import checks, constructors
+from tfadvrec.data import checks, constructors, from_datasets
+from tfadvrec.data.assembly import column_name
+from tfadvrec.data.features import feature_table
+from tfadvrec.data.frames import columns_of
 from tfadvrec.data.vocabulary import known_rows
 
 _FEATURES = ("user_features", "item_features")
@@ -57,7 +61,11 @@ class Interactions:
     real: bool = True
     dropped: dict[str, int] = field(default_factory=dict)
 
+    from_csv = classmethod(constructors.from_csv)
+    from_parquet = classmethod(constructors.from_parquet)
+    from_frame = classmethod(constructors.from_frame)
     from_arrays = classmethod(constructors.from_arrays)
+    from_tfds = classmethod(from_datasets.from_tfds)
 
     def __post_init__(self) -> None:
         """Checks types, ranges and lengths.
@@ -140,6 +148,56 @@ class Interactions:
         object.__setattr__(part, "columns", columns)
         part._freeze()
         return part
+
+    def with_features(
+        self,
+        users: object = None,
+        items: object = None,
+        *,
+        user_id: str | int | None = None,
+        item_id: str | int | None = None,
+        lists: Mapping[str, str] | None = None,
+        missing: str = "error",
+    ) -> "Interactions":
+        """Returns the log with features of its users and items.
+
+        Args:
+            users: A frame (see `from_frame`; `data.read_table` reads one from a text file) with
+                one row a user.
+            items: A frame with one row an item.
+            user_id: The column of user ids; the first one when not given.
+            item_id: The column of item ids; the first one when not given.
+            lists: Text columns that hold several values -> what separates those.
+            missing: `"error"`, or `"fill"` to give a row without a value the mean (numbers), the
+                empty text or the empty tuple; `dropped` counts them.
+
+        Raises:
+            DataError: When an id has two rows or a value is missing.
+
+        Example:
+            >>> log = Interactions.from_arrays([1, 1], [7, 9])
+            >>> films = {"id": [9, 7], "year": [1999, 1987], "genre": ["Drama|War", "War"]}
+            >>> log.with_features(items=films, lists={"genre": "|"}).item_features["genre"]
+            array([('War',), ('Drama', 'War')], dtype=object)
+        """
+        changes: dict[str, Any] = {"dropped": dict(self.dropped)}
+        tables = {
+            side: columns_of(f) for side, f in (("user", users), ("item", items)) if f is not None
+        }
+        for name in lists or {}:
+            column_name(name, [key for table in tables.values() for key in table], "features")
+        for side, columns in tables.items():
+            features, counts = feature_table(
+                columns,
+                getattr(self, f"{side}_ids"),
+                side=side,
+                key=user_id if side == "user" else item_id,
+                lists={name: sep for name, sep in (lists or {}).items() if name in columns},
+                missing=missing,
+            )
+            changes[f"{side}_features"] = {**getattr(self, f"{side}_features"), **features}
+            changes["dropped"].update(counts)
+        return self.replace(**changes)
 
     def csr(self) -> sparse.csr_matrix:
         """Returns the log as a matrix of ones, float32 of shape `(n_users, n_items)`."""

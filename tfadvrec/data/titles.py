@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-_YEAR = re.compile(r"\(\s*(\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\s*\)\s*$")
+_YEAR = re.compile(r"\(\s*(\d{4})(?:\s*[-\u2013]\s*\d{0,4})?\s*\)\s*(?:\([A-Z]{1,2}\))?\s*$")
 _OTHER = re.compile(r"\(([^()]*)\)")
 _ARTICLES = (
     *("the", "a", "an", "le", "la", "les", "l", "un", "une", "der", "die", "das", "ein", "eine"),

@@ -1,0 +1,228 @@
+"""Text files become columns: read by Arrow, and looked at row by row only to explain an error."""
+
+import io
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from tfadvrec.data.assembly import Choice, RawLog, column_name
+from tfadvrec.data.checks import DataError, plural
+from tfadvrec.data.text_files import explain_encoding, open_bytes
+from tfadvrec.data.text_layout import Layout, lay_out
+
+_UNIT = "\x1f"
+_IDS = pa.dictionary(pa.int32(), pa.string())
+
+
+def read_log(
+    path: str | Path,
+    choice: Choice,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    encoding: str = "utf-8",
+    quote: str | None = '"',
+) -> tuple[RawLog, Choice]:
+    """Reads the columns of a log from a text file.
+
+    Args:
+        path: The file.
+        choice: Which columns are what; without a header, user and item default to the first two.
+        separator: What separates fields; None to find it.
+        header: Whether the first line names the columns; None to find out.
+        encoding: The text's encoding.
+        quote: The quote character, or None.
+
+    Returns:
+        The columns, and the choice with every default filled in.
+
+    Raises:
+        DataError: When the file cannot be read as a log.
+    """
+    asked = (choice.user, choice.item, choice.rating, choice.time, *choice.columns)
+    layout = lay_out(
+        path,
+        separator=separator,
+        header=header,
+        encoding=encoding,
+        quote=quote,
+        by_name=any(isinstance(name, str) for name in asked),
+        number_columns=[c for c in (choice.rating,) if type(c) is int],
+    )
+    if layout.names == tuple(map(str, range(len(layout.names)))):
+        choice = _by_position(choice)
+    roles = choice.resolve(layout.names, str(path))
+    extra = [column_name(asked, layout.names, str(path)) for asked in choice.columns]
+    kinds: dict[str, pa.DataType] = {roles["user"]: _IDS, roles["item"]: _IDS}
+    if "rating" in roles:
+        kinds[roles["rating"]] = pa.float64()
+    names = list(dict.fromkeys([*roles.values(), *extra]))
+    table, ragged = read_columns(layout, names, kinds)
+    if ragged and choice.invalid == "error":
+        raise ragged_error(layout, ragged)
+    dropped = {"row with too few or too many fields": ragged} if ragged else {}
+    columns = {name: table[name] for name in names}
+    return RawLog(columns, str(path), layout.locate, dropped), choice
+
+
+def read_table(
+    path: str | Path,
+    *,
+    names: Sequence[str] | None = None,
+    text: Collection[str | int] = (0,),
+    separator: str | None = None,
+    header: bool | None = None,
+    encoding: str = "utf-8",
+    quote: str | None = '"',
+) -> pa.Table:
+    """Reads a text file of any kind, for example one with the features of items.
+
+    Args:
+        path: The file; gzip and bzip2 are unpacked.
+        names: Names for the columns of a file without header.
+        text: Columns (by name or position) that stay text; by default the first, which usually
+            holds ids. The types of the others are inferred.
+        separator: What separates fields, of any length; None to find it.
+        header: Whether the first line names the columns; None to find out.
+        encoding: The text's encoding.
+        quote: The quote character, or None where quotes are ordinary characters.
+
+    Returns:
+        A table, which is a frame to `Interactions.from_frame` and `with_features`.
+
+    Raises:
+        DataError: When the file cannot be read.
+    """
+    if names is not None:
+        header = False
+    layout = lay_out(path, separator=separator, header=header, encoding=encoding, quote=quote)
+    if names is not None and len(names) != len(layout.names):
+        raise DataError(
+            f"{path}: {plural(len(names), 'name')} for {plural(len(layout.names), 'column')}."
+        )
+    known = tuple(names or layout.names)
+    position = {known.index(column_name(asked, known, str(path))) for asked in text}
+    kinds = {layout.names[place]: pa.string() for place in position}
+    table, ragged = read_columns(layout, list(layout.names), kinds)
+    if ragged:
+        raise ragged_error(layout, ragged)
+    return table.rename_columns(list(known))
+
+
+def read_columns(
+    layout: Layout, names: Sequence[str], kinds: Mapping[str, pa.DataType]
+) -> tuple[pa.Table, int]:
+    """Reads columns; values that are not of the kind asked for make the column text.
+
+    Args:
+        layout: The file and how it is laid out.
+        names: The columns to read.
+        kinds: Name -> type; the other columns' types are inferred.
+
+    Returns:
+        The table, and how many rows with too few or too many fields it lacks.
+
+    Raises:
+        DataError: When the file is damaged or in another encoding.
+    """
+    content = _joined(layout) if len(layout.separator) > 1 else None
+    try:
+        return _parse(layout, content, names, kinds)
+    except pa.ArrowInvalid as error:
+        _explain(layout, error)
+        texts = {name: kinds.get(name, pa.string()) for name in names}
+        texts = {n: k if pa.types.is_dictionary(k) else pa.string() for n, k in texts.items()}
+        try:
+            return _parse(layout, content, names, texts)
+        except pa.ArrowInvalid as again:
+            _explain(layout, again)
+            raise DataError(f"{layout.path}: cannot be read: {again}") from None
+
+
+def ragged_error(layout: Layout, count: int) -> DataError:
+    """Makes the error for rows with too few or too many fields."""
+    return DataError(
+        f"{layout.path}: expected {len(layout.names)} fields separated by {layout.separator!r} in "
+        f"every row; {plural(count, 'row')} differ. First of them: {'; '.join(layout.ragged())}. "
+        "Check the separator and the quotes; a log's constructor can leave such rows out and "
+        'count them with invalid="drop".'
+    )
+
+
+def _by_position(choice: Choice) -> Choice:
+    """Without a header, the first column is the user and the second the item."""
+    known: dict[str, Any] = {key: getattr(choice, key) for key in choice.__dataclass_fields__}
+    for place, side in enumerate(("user", "item")):
+        known[side] = place if known[side] is None else known[side]
+    for side in ("rating", "time"):
+        known[side] = False if known[side] is None else known[side]
+    return Choice(**known)
+
+
+def _joined(layout: Layout) -> bytes:
+    """Returns a file with a separator of several characters replaced by one that Arrow takes."""
+    with open_bytes(layout.path) as file:
+        content = file.read()
+    try:
+        text = content.decode(layout.encoding)
+    except UnicodeDecodeError:
+        raise explain_encoding(layout.path, layout.encoding) from None
+    if _UNIT in text:
+        raise DataError(f"{layout.path}: contains the character U+001F, which no log should.")
+    return text.removeprefix("\ufeff").replace(layout.separator, _UNIT).encode()
+
+
+def _parse(
+    layout: Layout,
+    content: bytes | None,
+    names: Sequence[str],
+    kinds: Mapping[str, pa.DataType],
+) -> tuple[pa.Table, int]:
+    ragged = []
+
+    def skip(row: pacsv.InvalidRow) -> str:
+        ragged.append(row.number)
+        return "skip"
+
+    parse = pacsv.ParseOptions(
+        delimiter=layout.separator if content is None else _UNIT,
+        quote_char=layout.quote or False,
+        newlines_in_values=layout.quote is not None and _has_quote(layout),
+        invalid_row_handler=skip,
+    )
+    read = pacsv.ReadOptions(
+        column_names=list(layout.names),
+        skip_rows=layout.skip,
+        encoding=layout.encoding if content is None else "utf8",
+        block_size=1 << 24,
+    )
+    convert = pacsv.ConvertOptions(column_types=dict(kinds), include_columns=list(names))
+    try:
+        with open_bytes(layout.path) if content is None else io.BytesIO(content) as source:
+            table = pacsv.read_csv(
+                source, read_options=read, parse_options=parse, convert_options=convert
+            )
+    except (EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{layout.path}: cannot be unpacked ({error}); it is damaged.") from None
+    except UnicodeDecodeError:
+        raise explain_encoding(layout.path, layout.encoding) from None
+    return table, len(ragged)
+
+
+def _has_quote(layout: Layout) -> bool:
+    """Tells whether quotes occur, so that a line break inside them has to be expected."""
+    quote = (layout.quote or "").encode()
+    with open_bytes(layout.path) as file:
+        while block := file.read(1 << 22):
+            if quote in block:
+                return True
+    return False
+
+
+def _explain(layout: Layout, error: pa.ArrowInvalid) -> None:
+    if "UTF8" in str(error) or "UTF-8" in str(error):
+        raise explain_encoding(layout.path, layout.encoding) from None
