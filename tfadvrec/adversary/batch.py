@@ -43,6 +43,8 @@ class Batch:
         self.x, self.y, self.sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.flat = list(keras.tree.flatten(self.x))
         self.positions = target.select(self.x)
+        if not all(layer.built for layer in model._flatten_layers()):
+            self._forward()
         self.targets = target.find(model)
         self.rows: list[Rows] = []
 
@@ -97,7 +99,7 @@ class Batch:
         with tf.GradientTape(persistent=True) as tape:
             for value in watched:
                 tape.watch(value)
-            y_pred = self._forward(watched)
+            y_pred = self._forward()
             loss = self.model.compute_loss(
                 x=self.x,
                 y=self.y,
@@ -114,7 +116,7 @@ class Batch:
             penalties = tape.gradient(scaled_penalty, sources)
         return y_pred, loss, gradients, penalties
 
-    def _forward(self, watched: list[tf.Tensor]) -> Any:
+    def _forward(self) -> Any:
         x = keras.tree.pack_sequence_as(self.x, self.flat)
         training = {"training": True} if self.model._call_has_training_arg else {}
         return self.model(x, **training)

@@ -150,6 +150,10 @@ class AdversarialTraining(BlockTraining, keras.Model):
         self._update(clean, moved)
         return self._log(batch, clean, moved)
 
+    def build_on(self, data: Any) -> None:
+        """Builds the model inside, which holds layers, loss and metrics."""
+        self.model._symbolic_build(data_batch=data)
+
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluation of the model inside; nothing is attacked."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -224,10 +228,6 @@ class AdversarialTraining(BlockTraining, keras.Model):
         self._adversarial_tracker.update_state(moved.loss, sample_weight=rows)
         logs = self.compute_metrics(batch.x, batch.y, clean.y_pred, batch.sample_weight)
         return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
-
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # loss and metrics live in the model inside; Keras must build them before the step
-        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
 
 
 def _is_seed(variable: keras.Variable) -> bool:

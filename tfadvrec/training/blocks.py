@@ -43,6 +43,7 @@ class BlockTraining:
     def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step: a batch as Keras knows it, or a `Block` of batches."""
         if isinstance(data, Block):
+            self.build_on(data.batch(0))
             return run_block(self, data, self.train_on)
         return self.train_on(data)
 
@@ -60,15 +61,12 @@ class BlockTraining:
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras builds loss and metrics from the first element; of a block that is its first batch
-        if data_batch is None and iterator is not None:
-            for _, _, data in iterator:
-                data_batch = data[0] if isinstance(data, list | tuple) else next(data)
-                break
-        if isinstance(data_batch, Block):
-            data_batch = data_batch.batch(0)
-        super()._symbolic_build(data_batch=data_batch)
+    def build_on(self, data: Any) -> None:
+        """Makes the variables of layers and compiled metrics, from the shapes of one batch.
+
+        Inside the loop over a block no variable can be made, so this comes before it.
+        """
+        self._symbolic_build(data_batch=data)
 
 
 def batch_rows(x: Any) -> tf.Tensor:

@@ -1,0 +1,42 @@
+"""What every test may ask for: a toy log whose right answer is known, and the benchmark data."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def benchmark_data() -> pathlib.Path:
+    """The folder of real benchmark sets, or a loud skip."""
+    folder = os.environ.get("TFADVREC_BENCHMARK_DATA")
+    if not folder:
+        pytest.skip("NOT TESTED on real data: TFADVREC_BENCHMARK_DATA names no folder")
+    path = pathlib.Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"TFADVREC_BENCHMARK_DATA={folder} is not a folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def blocks_log():
+    """A checkerboard: 20 users and 20 items; users like items of their own parity.
+
+    Of the ten items of its parity each user has not met one, item `user // 2 * 2 + parity`.
+    """
+    from tfadvrec.data import Interactions
+
+    user, item = np.nonzero(np.add.outer(np.arange(20), np.arange(20)) % 2 == 0)
+    met = item != user
+    return Interactions(
+        user=user[met].astype(np.int32),
+        item=item[met].astype(np.int32),
+        time=np.arange(met.sum(), dtype=np.int64),
+        user_ids=np.array([f"u{i:02d}" for i in range(20)]),
+        item_ids=np.array([f"i{i:02d}" for i in range(20)]),
+        name="checkerboard",
+        real=False,
+    )
