@@ -146,7 +146,7 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
         if encoded.merged:
             dropped[f"{side} ids spelled in several ways, merged"] = len(encoded.merged)
     keep = np.flatnonzero(~np.logical_or.reduce(list(bad.values())))
-    checks.check_catalogue(raw.source, keep.size, len(np.unique(items.rows[keep])))
+    checks.check_catalogue(raw.source, keep.size, int((np.bincount(items.rows[keep]) > 0).sum()))
     twice = _duplicates(raw, choice.duplicates, users, items, time, keep)
     if twice.size:
         dropped["repeated (user, item) pairs"] = keep.size - twice.size
@@ -259,11 +259,17 @@ def _duplicates(
             f'row: {"; ".join(raw.locate(again[:SHOWN]))}. Pass duplicates="last" or "first" '
             '(by time) to keep one of each, or "keep" where repeats are meant.'
         )
+    several = np.zeros(len(order), bool)
+    several[1:] |= repeats
+    several[:-1] |= repeats
+    group = order[several]
     if time is not None:
-        order = np.lexsort((time[keep], pair))
-    border = pair[order][1:] != pair[order][:-1]
+        group = group[np.lexsort((time[keep[group]], pair[group]))]
+    border = pair[group][1:] != pair[group][:-1]
     chosen = np.append(border, True) if policy == "last" else np.insert(border, 0, True)
-    return np.sort(keep[order[chosen]])
+    stays = np.ones(len(keep), bool)
+    stays[group[~chosen]] = False
+    return keep[stays]
 
 
 def _compact(rows: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

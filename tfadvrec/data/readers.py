@@ -15,7 +15,6 @@ from tfadvrec.data.text_files import explain_encoding, open_bytes
 from tfadvrec.data.text_layout import Layout, lay_out
 
 _UNIT = "\x1f"
-_IDS = pa.dictionary(pa.int32(), pa.string())
 
 
 def read_log(
@@ -57,7 +56,7 @@ def read_log(
         choice = _by_position(choice)
     roles = choice.resolve(layout.names, str(path))
     extra = [column_name(asked, layout.names, str(path)) for asked in choice.columns]
-    kinds: dict[str, pa.DataType] = {roles["user"]: _IDS, roles["item"]: _IDS}
+    kinds: dict[str, pa.DataType] = {roles["user"]: pa.string(), roles["item"]: pa.string()}
     if "rating" in roles:
         kinds[roles["rating"]] = pa.float64()
     names = list(dict.fromkeys([*roles.values(), *extra]))
@@ -134,8 +133,7 @@ def read_columns(
         return _parse(layout, content, names, kinds)
     except pa.ArrowInvalid as error:
         _explain(layout, error)
-        texts = {name: kinds.get(name, pa.string()) for name in names}
-        texts = {n: k if pa.types.is_dictionary(k) else pa.string() for n, k in texts.items()}
+        texts = dict.fromkeys(names, pa.string())
         try:
             return _parse(layout, content, names, texts)
         except pa.ArrowInvalid as again:

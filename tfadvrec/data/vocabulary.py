@@ -54,8 +54,7 @@ def encode(column: pa.ChunkedArray | pa.Array | np.ndarray, name: str = "id") ->
         array(['1', 'b'], dtype='<U1')
     """
     values, codes = _distinct(column)
-    codes = _drop_unused(codes, len(values))
-    used = np.unique(codes[codes >= 0])
+    used = _used(codes, len(values))
     if values.dtype.kind == "f":
         values = _whole_numbers(values, used, name)
     if values.dtype.kind in "iu":
@@ -77,14 +76,12 @@ def _distinct(column: pa.ChunkedArray | pa.Array | np.ndarray) -> tuple[np.ndarr
             column = pa.array([_object_text(value) for value in column], pa.large_string())
         else:
             column = pa.array(column, from_pandas=True)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        column = _decoded(column)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks)
-    if not pa.types.is_dictionary(column.type):
-        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            column = column.cast(pa.large_string())
-        column = column.dictionary_encode()
     codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return _plain_values(column.dictionary), codes
 
@@ -111,12 +108,18 @@ def _object_text(value: object) -> str | None:
     return str(value)
 
 
-def _drop_unused(codes: np.ndarray, size: int) -> np.ndarray:
+def _used(codes: np.ndarray, size: int) -> np.ndarray:
+    """Returns which of the distinct values occur."""
     if codes.size and (codes.max() >= size or codes.min() < -1):
-        raise DataError(
-            "id column: its dictionary does not cover its indices; the file is damaged."
-        )
-    return codes
+        raise DataError("the ids' dictionary does not cover its indices; the file is damaged.")
+    return np.flatnonzero(np.bincount(codes + 1, minlength=size + 1)[1:])
+
+
+def _decoded(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    try:
+        return column.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        raise DataError("ids are bytes that are not UTF-8; decode them first.") from None
 
 
 def _whole_numbers(values: np.ndarray, used: np.ndarray, name: str) -> np.ndarray:
