@@ -100,7 +100,7 @@ def test_whole_numbers_become_text_without_a_point():
     [
         ({"name": "a", "kind": "numeric", "mean": 0.0}, "keys .*'scale'"),
         ({"name": "a", "kind": "numeric", "mean": 0.0, "scale": 1.0, "x": 1}, "got .*'x'"),
-        ({"name": "a", "kind": "lambda"}, "kinds are"),
+        ({"name": "a", "kind": "lambda"}, "kind is one of"),
         ({"name": "a", "kind": "numeric", "mean": 0.0, "scale": 0.0}, "scale above 0"),
         ({"name": "a", "kind": "numeric", "mean": float("nan"), "scale": 1.0}, "mean is a finite"),
         ({"name": "", "kind": "numeric", "mean": 0.0, "scale": 1.0}, "name is a text"),

@@ -52,7 +52,7 @@ class FeatureColumn:
     >>> genres.kind, genres.vocabulary
     ('multi', ('drama', 'war'))
     >>> genres.encode([("drama",), ("comedy", "war"), ()]).tolist()
-    [[0, -1], [1, 2], [-1, -1]]
+    [[0, -1], [2, 1], [-1, -1]]
     """
 
     name: str

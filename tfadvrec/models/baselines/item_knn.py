@@ -38,7 +38,7 @@ class ItemKNN(Recommender):
 
     Example:
 
-    >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["tea", "jam", "tea", "jam", "tea"])
+    >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["jam", "tea", "jam", "tea", "jam"])
     >>> model = ItemKNN(n_users=3, n_items=2, neighbours=1).fit(log)
     >>> model.similarities.numpy().round(3).tolist()  # 2 / sqrt(3 * 2)
     [[0.816], [0.816]]

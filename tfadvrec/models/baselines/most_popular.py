@@ -27,7 +27,7 @@ class MostPopular(Recommender):
 
     Example:
 
-    >>> log = Interactions.from_arrays(["a", "b", "b"], ["tea", "tea", "jam"])
+    >>> log = Interactions.from_arrays(["a", "b", "b"], ["jam", "jam", "tea"])
     >>> model = MostPopular(n_users=2, n_items=2).fit(log)
     >>> model.score_catalogue([0, 1]).numpy().tolist()
     [[2.0, 1.0], [2.0, 1.0]]

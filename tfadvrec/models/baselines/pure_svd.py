@@ -37,7 +37,7 @@ class PureSVD(Recommender):
 
     Example:
 
-    >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["tea", "jam", "tea", "jam", "ham"])
+    >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["jam", "tea", "jam", "tea", "wine"])
     >>> model = PureSVD(n_users=3, n_items=3, rank=2).fit(log)
     >>> model.score_catalogue([0]).numpy().round(3).tolist()
     [[1.0, 1.0, 0.0]]
