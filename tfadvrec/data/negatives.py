@@ -25,7 +25,7 @@ class Negatives(tf.experimental.ExtensionType):
         start: int32 `(users + 1,)`, where each user's positives begin.
         items: int32 `(positives,)`, item rows, ascending for each user.
         share: float32 `(items,)`, each item's share of the training interactions.
-        keep, alias: The alias table of `share`, `(items,)` each.
+        keep, alias: The alias table of `share`, `(items,)` each; `keep` in units of 2**-32.
         n_items: The size of the catalogue.
         count: How many negatives a positive gets.
         strategy: `"uniform"` or `"popularity"`.
@@ -74,7 +74,7 @@ class Negatives(tf.experimental.ExtensionType):
             start=tf.constant(seen.indptr, tf.int32),
             items=tf.constant(np.append(seen.indices, 0), tf.int32),
             share=tf.constant(share, tf.float32),
-            keep=tf.constant(keep, tf.float32),
+            keep=tf.constant(np.floor(keep * (2**32 - 1)), tf.uint32),
             alias=tf.constant(alias, tf.int32),
             n_items=log.n_items,
             count=count,
@@ -97,8 +97,8 @@ class Negatives(tf.experimental.ExtensionType):
             return uniform
         shape = [tf.shape(user)[0], self.count, REDRAWS]
         slot = tf.cast(_bits(shape, seed + 1) % tf.cast(self.n_items, tf.uint32), tf.int32)
-        coin = tf.random.stateless_uniform(shape, seed + 2, alg="philox")
-        item = tf.where(coin < tf.gather(self.keep, slot), slot, tf.gather(self.alias, slot))
+        kept = _bits(shape, seed + 2) <= tf.gather(self.keep, slot)
+        item = tf.where(kept, slot, tf.gather(self.alias, slot))
         miss = ~self._contains(user[:, None, None], item)
         first = tf.argmax(tf.cast(miss, tf.int32), axis=-1, output_type=tf.int32)
         chosen = tf.gather(item, first[..., None], batch_dims=2)[..., 0]

@@ -140,6 +140,12 @@ def _dataset(
             tf.TensorSpec([2], tf.int32),
         ),
     )
+    options = tf.data.Options()
+    # reading ahead would end an epoch before its batches are asked for; the autotuner costs
+    # more than it gives where whole batches are gathered at once
+    options.experimental_optimization.inject_prefetch = False
+    options.autotune.enabled = False
+    raw = raw.with_options(options)
     blocks = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
     if block is not None:
         return blocks.apply(tf.data.experimental.assert_cardinality(-(-steps // size)))

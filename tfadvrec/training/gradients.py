@@ -36,9 +36,9 @@ def add_gradients(first: Gradient, second: Gradient, *, weight: float, dense: bo
         dense: As in `merge_rows`.
     """
     if second is None:
-        return first
+        return merge_rows(first, dense=dense)
     if first is None:
-        return _scale(second, weight)
+        return merge_rows(_scale(second, weight), dense=dense)
     if isinstance(first, tf.IndexedSlices) and isinstance(second, tf.IndexedSlices):
         both = tf.IndexedSlices(
             tf.concat([first.values, weight * second.values], axis=0),
