@@ -241,6 +241,35 @@ def test_features_of_another_catalogue_use_the_learned_vocabulary(featured):
     assert (vectors[0] != vectors[1]).any()
 
 
+def test_a_preset_grown_to_new_items_learns_their_features_from_bind(featured, tmp_path, capsys):
+    model = TwoTower.for_log(featured, user_features=["group"], item_features=["genres"], seed=0)
+    model.save_to_preset(tmp_path / "preset")
+    again = TwoTower.from_preset(str(tmp_path / "preset"))
+    users = np.arange(20)
+    np.testing.assert_array_equal(again.score_catalogue(users), model.score_catalogue(users))
+    genres = np.empty(2, object)
+    genres[:] = [("odd",), ("all", "even")]
+    new = featured.replace(
+        item=np.arange(2, dtype=np.int32),
+        user=np.arange(2, dtype=np.int32),
+        time=None,
+        item_ids=np.array(["new", "i06"]),
+        item_features={"genres": genres},
+    )
+    grown = TwoTower.from_preset(
+        str(tmp_path / "preset"), item_ids=new.item_ids, id_map={"i06": "i06"}
+    )
+    table = grown.item_tower.tables[0]
+    assert table.numpy()[0].tolist() == [-1, -1]  # nothing is known of the new one yet
+    grown.bind(new)
+    columns = model.item_features[0]
+    assert sorted(columns.vocabulary[row] for row in table.numpy()[1]) == ["all", "even"]
+    assert columns.vocabulary[table.numpy()[0, 0]] == "odd"
+    np.testing.assert_allclose(grown.embed_items([1]), model.embed_items([6]), rtol=1e-5)
+    grown.bind(new.replace(item_features={}))  # a log without features changes nothing
+    assert columns.vocabulary[table.numpy()[0, 0]] == "odd"
+
+
 def test_dropout_is_for_training_only():
     model = TwoTower(n_users=4, n_items=6, dimension=8, dropout=0.5, seed=0)
     inputs = {"user_id": np.arange(4), "item_id": np.arange(6)}

@@ -161,16 +161,35 @@ class TwoTower(Recommender):
             "user_features": _learn("user", log.user_features, np.unique(log.user), user_features),
             "item_features": _learn("item", log.item_features, np.unique(log.item), item_features),
         }
-        model = cls(n_users=log.n_users, n_items=log.n_items, **columns, **config)
-        model.encode_features(log)
-        return model.bind(log)
+        return cls(n_users=log.n_users, n_items=log.n_items, **columns, **config).bind(log)
+
+    def bind(self, log: Interactions) -> Self:
+        """Takes a log's ids and, where the log has all features of a side, encodes them.
+
+        A log without them leaves the tables as they are: those of a preset, or empty. Use
+        `encode_features` to insist.
+
+        Args:
+            log: Interactions whose vocabularies have this model's rows.
+
+        Returns:
+            The model itself.
+        """
+        super().bind(log)
+        for tower, features in (
+            (self.user_tower, log.user_features),
+            (self.item_tower, log.item_features),
+        ):
+            if all(column.name in features for column in tower.columns):
+                tower.encode(features)
+        return self
 
     def encode_features(self, log: Interactions) -> dict[str, dict[str, float]]:
         """Fills the feature tables from a log, this model's own or that of another catalogue.
 
         The vocabularies stay those that were learned: values that they do not have become the
-        unknown one, whose vector is zero until it is trained. After `from_preset` with new users
-        or items this is what tells the model about them.
+        unknown one, whose vector is zero until it is trained. `bind` does the same, after
+        `from_preset` with new users or items too, but asks for nothing and reports nothing.
 
         Args:
             log: A log with the features that the model was made with.

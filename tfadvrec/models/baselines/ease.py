@@ -38,7 +38,7 @@ class EASE(Recommender):
 
     >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["jam", "tea", "jam", "tea", "jam"])
     >>> model = EASE(n_users=3, n_items=2, regularization=1.0).fit(log)
-    >>> model.weight_matrix.numpy().round(3).tolist()  # 2 / (3 + 1) and 2 / (2 + 1)
+    >>> model.weight_matrix.numpy().astype(float).round(3).tolist()  # 2 / (3 + 1) and 2 / (2 + 1)
     [[0.0, 0.5], [0.667, 0.0]]
 
     Reference: Steck, Embarrassingly shallow autoencoders for sparse data (WWW 2019), eq. 8.

@@ -40,7 +40,7 @@ class ItemKNN(Recommender):
 
     >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["jam", "tea", "jam", "tea", "jam"])
     >>> model = ItemKNN(n_users=3, n_items=2, neighbours=1).fit(log)
-    >>> model.similarities.numpy().round(3).tolist()  # 2 / sqrt(3 * 2)
+    >>> model.similarities.numpy().astype(float).round(3).tolist()  # 2 / sqrt(3 * 2)
     [[0.816], [0.816]]
 
     Reference: Deshpande and Karypis, Item-based top-N recommendation algorithms (TOIS 2004).
