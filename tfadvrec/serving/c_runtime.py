@@ -24,6 +24,10 @@ class Port(c.Structure):
     _fields_ = (("operation", c.c_void_p), ("index", c.c_int))
 
 
+def prepare(paths):
+    """Does nothing: the C runtime needs no Python packages."""
+
+
 def answer(task):
     """Loads the servable into a session and runs every call.
 

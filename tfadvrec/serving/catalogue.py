@@ -31,10 +31,12 @@ class Catalogue(tf.Module):
         rows = tf.TensorSpec([None], tf.int32, name="rows")
         try:
             traced = tf.function(score_catalogue, input_signature=[rows]).get_concrete_function()
-        except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, NotImplementedError, TypeError, ValueError, RuntimeError) as error:
+            said = str(error).strip().splitlines()[-1:]
             raise ValueError(
-                f"{type(model).__name__}.score_catalogue cannot be traced into a graph: {error} "
-                "It must be made of TensorFlow operations on the tensor that it is given."
+                f"{type(model).__name__}.score_catalogue cannot be traced into a graph: "
+                f"{' '.join(said).strip()}. It must be made of TensorFlow operations on the tensor "
+                "that it is given."
             ) from error
         if not traced.output_shapes.is_compatible_with([None, n_items]):
             raise ValueError(

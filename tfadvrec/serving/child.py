@@ -1,8 +1,9 @@
 """Entry of an isolated process that answers a servable's calls; run as a script, by path.
 
-`python -I child.py RUNTIME JOB ANSWER`: blocks the packages that a server does not have, answers
-the calls in the file JOB by the runtime (`python_runtime` or `c_runtime`, beside this file) and
-writes ANSWER. Standard library only; it must not import the package that it lies in.
+`python -I child.py RUNTIME PATHS` blocks the packages that a server does not have, loads the
+runtime (`python_runtime` or `c_runtime`, beside this file), reads the name of a job file from its
+input, answers the job's calls and writes the answer where the job says. PATHS is the caller's
+`sys.path` as JSON. Standard library only; it must not import the package that it lies in.
 """
 
 import importlib.machinery
@@ -48,23 +49,25 @@ def refused(name):
     return False
 
 
-def main(runtime, job, answer):
-    """Answers the calls of the file `job` and says which modules are there."""
+def main(runtime, paths):
+    """Loads the runtime, waits for the name of a job and answers its calls."""
     names = BLOCKED_IN_C if runtime == "c_runtime" else BLOCKED
     sys.meta_path.insert(0, Blocked(names))
-    task = json.loads(Path(job).read_text(encoding="utf-8"))
-    spec = importlib.util.spec_from_file_location(
-        runtime, Path(__file__).with_name(f"{runtime}.py")
-    )
+    place = Path(__file__).with_name(f"{runtime}.py")
+    spec = importlib.util.spec_from_file_location(runtime, place)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    outputs = module.answer(task)
+    module.prepare(json.loads(paths))
+    job = sys.stdin.readline().strip()
+    if not job:
+        return  # whoever asked has given up
+    task = json.loads(Path(job).read_text(encoding="utf-8"))
     result = {
-        "outputs": outputs,
+        "outputs": module.answer(task),
         "importable": [name for name in names if not refused(name)],
         "loaded": sorted({name.split(".")[0] for name in sys.modules} & set(names)),
     }
-    Path(answer).write_text(json.dumps(result), encoding="utf-8")
+    Path(task["answer"]).write_text(json.dumps(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ SHAPE = """
     TensorScatterSub OneHot ReverseV2 ReverseSequence Roll Cast Bitcast Unique UniqueV2
     UniqueWithCounts ListDiff DynamicPartition DynamicStitch ParallelDynamicStitch MatrixDiagV3
     MatrixDiagPartV3 MatrixSetDiagV3 MatrixBandPart DiagPart Diag TopKV2 TopK InTopKV2 ArgMax
-    ArgMin SearchSorted LowerBound UpperBound Bincount DenseBincount RaggedBincount SparseBincount
+    ArgMin LowerBound UpperBound Bincount DenseBincount RaggedBincount SparseBincount
     SparseReshape SparseToDense SparseTensorDenseMatMul SparseConcat SparseSlice SparseReorder
     SparseReduceSum SparseFillEmptyRows SparseSegmentSum SparseSegmentMean SparseSegmentSqrtN
     SparseTensorToCSRSparseMatrix CSRSparseMatrixToDense SparseMatrixMatMul SparseAdd

@@ -21,6 +21,7 @@ from tfadvrec.serving.model_vectors import ranking_model, read_vectors
 from tfadvrec.serving.probe import make_calls
 from tfadvrec.serving.publishing import choose_version, publish, staging
 from tfadvrec.serving.report import Report
+from tfadvrec.serving.runtimes import IsolatedRun
 from tfadvrec.serving.signatures import FACTORISED_ONLY, MASKED_SCORE
 from tfadvrec.serving.vocabulary import sha256, wire_ids, write_vocabulary
 
@@ -84,7 +85,7 @@ def export(
     number = choose_version(base, version)
     plan = make_plan(model, whole_spec(spec, options))
     seconds = {"read": time.perf_counter() - started}
-    with staging(base, number) as folder:
+    with IsolatedRun("python_runtime") as python, staging(base, number) as folder:
         save(plan, folder, number)
         seconds["save"] = time.perf_counter() - started - sum(seconds.values())
         contract = read_contract(folder)
@@ -92,7 +93,7 @@ def export(
             *contract["probe"],
             *make_calls(plan.live, contract["signatures"], rows=verification.LIVE_ROWS, seed=1),
         ]
-        found = verification.climb(folder, contract, calls=calls, runtime="c")
+        found = verification.climb(folder, contract, calls=calls, runtime="c", python=python)
         seconds["verify"] = time.perf_counter() - started - sum(seconds.values())
         report = Report(
             path=str(base / str(number)),

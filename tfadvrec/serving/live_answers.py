@@ -1,6 +1,7 @@
 """What a live model would answer, worked out in NumPy, apart from the graph that is exported."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -94,13 +95,19 @@ class LiveAnswers:
         return np.where(np.isfinite(scores), scores, np.float32(MASKED_SCORE))
 
     def model_scores(self, rows: np.ndarray) -> np.ndarray:
-        """Asks the model: its own `score_catalogue` where it has one, else its vectors."""
-        try:
-            return np.asarray(self.model.score_catalogue(tf.constant(rows, tf.int32)))
-        except (AttributeError, NotImplementedError):
-            if self.vectors is None:
-                raise
+        """Asks the model: its own `score_catalogue` where it has one in float32, else its vectors.
+
+        Scores of less precision would say nothing about a servable that computes in float32.
+        """
+        scores = None
+        if hasattr(self.model, "score_catalogue"):
+            with suppress(NotImplementedError):
+                scores = tf.convert_to_tensor(
+                    self.model.score_catalogue(tf.constant(rows, tf.int32))
+                )
+        if self.vectors is not None and (scores is None or scores.dtype != tf.float32):
             return self.vectors[0][rows] @ self.vectors[1].T
+        return tf.cast(scores, tf.float32).numpy()
 
 
 def rows_of(ids: dict[str, Any] | None, rows: dict[str, int]) -> np.ndarray:

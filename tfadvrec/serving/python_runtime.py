@@ -1,21 +1,26 @@
 """Answers calls by `tf.saved_model.load`, in a process of its own (see `child.py`)."""
 
+import importlib
 import sys
+
+
+def prepare(paths):
+    """Imports TensorFlow, from where the caller has it."""
+    sys.path[:] = paths
+    importlib.import_module("tensorflow")
 
 
 def answer(task):
     """Loads the servable and runs every call.
 
     Args:
-        task: `folder`, `sys_path` and `calls`, each with a `signature` and `inputs`
+        task: `folder` and `calls`, each with a `signature` and `inputs`
             `{name: {"dtype", "shape", "values"}}`.
 
     Returns:
         For each call the outputs in the same form as the inputs.
     """
-    sys.path[:] = task["sys_path"]
-    import tensorflow as tf
-
+    tf = sys.modules["tensorflow"]
     loaded = tf.saved_model.load(task["folder"])
     return [run(tf, loaded.signatures[call["signature"]], call["inputs"]) for call in task["calls"]]
 

@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -31,48 +33,51 @@ def libraries() -> list[str]:
 
 
 class IsolatedRun:
-    """One process that answers calls by one runtime; it starts at once and is awaited later.
+    """One process that answers calls by one runtime.
+
+    The process starts, and loads its runtime, at once; it is asked later, and awaited later still.
+    Leaving the `with` block ends it.
 
     Args:
         runtime: `"python_runtime"` or `"c_runtime"`.
-        folder: The version folder.
-        calls: What to ask.
-        tensors: signature -> side -> name -> tensor name in the graph.
     """
 
-    def __init__(
-        self,
-        runtime: str,
-        folder: Path,
-        *,
-        calls: list[dict[str, Any]],
-        tensors: dict[str, Any],
-    ) -> None:
+    def __init__(self, runtime: str) -> None:
         self.room = tempfile.TemporaryDirectory(prefix="tfadvrec-verify-")
-        room = Path(self.room.name)
-        self.answer_path, self.log_path = room / "answer.json", room / "log"
-        asked = [{"signature": one["signature"], "inputs": one["inputs"]} for one in calls]
-        job = {
-            "folder": str(folder.resolve()),
-            "calls": asked,
-            "tensors": tensors,
-            "libraries": libraries(),
-            "sys_path": [path for path in sys.path if path],
-        }
-        (room / "job.json").write_text(json.dumps(job), "utf-8")
+        self.job, self.answer, self.log = (
+            Path(self.room.name, name) for name in ("job.json", "answer.json", "log")
+        )
         entry = Path(__file__).with_name("child.py")
-        with self.log_path.open("wb") as log:
+        paths = json.dumps([path for path in sys.path if path])
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, *FLAGS[runtime], str(entry), runtime),
-                    *(str(room / "job.json"), str(self.answer_path)),
-                ],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, *FLAGS[runtime], str(entry), runtime, paths],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                cwd=room,
+                cwd=self.room.name,
                 env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
             )
+
+    def ask(self, folder: Path, calls: list[dict[str, Any]], tensors: dict[str, Any]) -> None:
+        """Hands the calls over and returns at once.
+
+        Args:
+            folder: The version folder.
+            calls: With `signature` and `inputs`.
+            tensors: signature -> side -> name -> tensor name in the graph.
+        """
+        task = {
+            "folder": str(folder.resolve()),
+            "calls": [{key: one[key] for key in ("signature", "inputs")} for one in calls],
+            "tensors": tensors,
+            "libraries": libraries(),
+            "answer": str(self.answer),
+        }
+        self.job.write_text(json.dumps(task), "utf-8")
+        with suppress(BrokenPipeError):  # it has died; `outcome` says of what
+            self.process.stdin.write(f"{self.job}\n".encode())
+            self.process.stdin.close()
 
     def outcome(self) -> tuple[list[dict[str, Any]], list[str]]:
         """Waits for the answers.
@@ -85,18 +90,25 @@ class IsolatedRun:
         except subprocess.TimeoutExpired:
             return [], [f"no answer within {SECONDS} s."]
         if self.process.returncode:
-            said = self.log_path.read_text("utf-8", "replace").strip()[-TAIL:]
+            said = self.log.read_text("utf-8", "replace").strip()[-TAIL:]
             return [], [f"the process ended with {self.process.returncode}: {said}"]
-        answer = json.loads(self.answer_path.read_text("utf-8"))
-        present = [*answer["loaded"], *answer["importable"]]
-        problems = (
-            [f"it could import {sorted(set(present))}, so it proves nothing."] if present else []
-        )
+        answer = json.loads(self.answer.read_text("utf-8"))
+        present = sorted({*answer["loaded"], *answer["importable"]})
+        problems = [f"it could import {present}, so it proves nothing."] if present else []
         return answer["outputs"], problems
 
-    def close(self) -> None:
-        """Ends the process if it still runs and removes its files."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
         self.room.cleanup()

@@ -54,10 +54,11 @@ def verify(path: str | Path, *, model: Any = None, runtime: str = "c") -> Report
         contract = read_contract(folder)
     except ValueError as error:
         return Report(path=str(folder), version=number, verified=False, failures=(str(error),))
-    calls = list(contract["probe"])
-    if model is not None:
-        calls = live_calls(folder, contract, model)
-    found = climb(folder, contract, calls=calls, runtime=runtime)
+    with IsolatedRun("python_runtime") as python:
+        calls = list(contract["probe"])
+        if model is not None:
+            calls = live_calls(folder, contract, model)
+        found = climb(folder, contract, calls=calls, runtime=runtime, python=python)
     return Report(
         path=str(folder),
         version=number,
@@ -107,9 +108,22 @@ def live_calls(folder: Path, contract: dict[str, Any], model: Any) -> list[dict[
 
 
 def climb(
-    folder: Path, contract: dict[str, Any], *, calls: list[dict[str, Any]], runtime: str
+    folder: Path,
+    contract: dict[str, Any],
+    *,
+    calls: list[dict[str, Any]],
+    runtime: str,
+    python: IsolatedRun,
 ) -> dict[str, Any]:
     """Runs the checks; those that execute the graph only if it passes the audit.
+
+    Args:
+        folder: The version folder.
+        contract: Its contract.
+        calls: What to ask, with the expected outputs.
+        runtime: `"c"` or `"python"`.
+        python: A process of the Python runtime that has not been asked yet: its start takes
+            seconds, in which the caller can do other things.
 
     Returns:
         `verified`, `checks`, `failures`, `skipped` and `max_difference` for the `Report`.
@@ -118,18 +132,17 @@ def climb(
     if failures:
         reason = "the files, signatures or graph are not those of the contract"
         return outcome([], failures, {L2: reason, L3: reason}, None)
-    rungs, skipped = {L2: "python_runtime"}, {}
+    skipped = {}
     why = "runtime='python' was asked for" if runtime == "python" else no_c_runtime()
     if why:
         skipped[L3] = why
-    else:
-        rungs[L3] = "c_runtime"
     passed, worst = [L1], 0.0
     with ExitStack() as stack:
-        running = {}
-        for name, kind in rungs.items():
-            running[name] = IsolatedRun(kind, folder, calls=calls, tensors=tensors)
-            stack.callback(running[name].close)
+        running = {L2: python}
+        if not why:
+            running[L3] = stack.enter_context(IsolatedRun("c_runtime"))
+        for process in running.values():
+            process.ask(folder, calls, tensors)
         for name, process in running.items():
             outputs, problems = process.outcome()
             for call, served in zip(calls, outputs, strict=False):
