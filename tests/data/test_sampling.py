@@ -113,6 +113,28 @@ def test_a_look_at_the_first_batch_changes_nothing(seen):
         np.testing.assert_array_equal(a["item_id"], b["item_id"])
 
 
+@pytest.mark.parametrize("block", [None, 10**6])
+def test_keras_is_given_fresh_negatives_each_epoch(seen, block):
+    """`fit` asks for the known number of elements and no further: the epoch must advance."""
+    import keras
+
+    met = []
+
+    class Watch(keras.Model):
+        def train_step(self, data):
+            x, _ = data.batch(0) if isinstance(data, Block) else data
+            met.append(x["item_id"].numpy())
+            return {"loss": 0.0}
+
+    model = Watch()
+    model.compile(run_eagerly=True)
+    log = log_of(seen)
+    model.fit(pairs(log, batch_size=len(log), seed=1, block=block), epochs=3, verbose=0)
+    assert len(met) == 3
+    assert not np.array_equal(met[0], met[1])
+    assert not np.array_equal(met[1], met[2])
+
+
 def test_seeds_reproduce_and_differ(seen):
     log = log_of(seen)
 

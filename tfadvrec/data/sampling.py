@@ -128,7 +128,7 @@ def _dataset(
     if block is not None and block < 1:
         raise ValueError(f"block must be 1 or more batches. Received: {block}")
     steps = len(log) // batch_size
-    size = min(block or steps, steps)
+    size = min(block or 1, steps)
     epochs = _Epochs(log, label, batch_size, size, seed)
     rows = tf.TensorSpec([None, batch_size], tf.int32)
     raw = tf.data.Dataset.from_generator(
@@ -146,23 +146,17 @@ def _dataset(
     options.experimental_optimization.inject_prefetch = False
     options.autotune.enabled = False
     raw = raw.with_options(options)
-    blocks = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
-    if block is not None:
-        return blocks.apply(tf.data.experimental.assert_cardinality(-(-steps // size)))
-
-    def unroll(whole: Block) -> tf.data.Dataset:
-        return tf.data.Dataset.range(tf.cast(whole.steps, tf.int64)).map(
-            lambda step: whole.batch(tf.cast(step, tf.int32))
-        )
-
-    return blocks.flat_map(unroll).apply(tf.data.experimental.assert_cardinality(steps))
+    data = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
+    if block is None:
+        data = data.map(lambda whole: whole.batch(0))
+    return data.apply(tf.data.experimental.assert_cardinality(-(-steps // size)))
 
 
 class _Epochs:
     """Makes the blocks of one epoch a call; epoch e is keyed by (seed, e).
 
-    The epoch advances only when a pass is read to its end, so that a first look at the data
-    (Keras takes one to build the model) changes nothing.
+    The epoch advances when its last block is handed out (nobody asks for more than the known
+    number), so that a first look at the data changes nothing.
     """
 
     def __init__(
@@ -180,10 +174,11 @@ class _Epochs:
         key = random.integers(0, 2**31 - 1, dtype=np.int32)
         for first in range(0, steps, self.size):
             chosen = order[first : first + self.size]
+            if first + self.size >= steps:
+                self.epoch = epoch + 1
             yield (
                 self.log.user[chosen],
                 self.log.item[chosen],
                 np.asarray(self.label[chosen], np.float32),
                 np.array([key, first], np.int32),
             )
-        self.epoch = epoch + 1
