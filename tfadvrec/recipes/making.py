@@ -1,0 +1,175 @@
+"""The sections of a recipe as objects: log, split, model, loss, optimizer, batches, adversary."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from tfadvrec.presets.configuration import arguments_of
+from tfadvrec.recipes.recipe import Recipe
+from tfadvrec.recipes.schema import RecipeError, unknown
+
+
+def make_split(recipe: Recipe, log: Any = None) -> Any:
+    """The recipe's data, split.
+
+    Args:
+        recipe: The recipe.
+        log: Interactions to split in place of the recipe's data.
+
+    Returns:
+        A `Split` of `train`, `validation` (or `None`) and `test`.
+    """
+    from tfadvrec import data
+
+    settings = dict(recipe.data)
+    source = settings.pop("source")
+    if log is None and source == "published":
+        return data.published_split(**settings)
+    if log is None:
+        log = make_log(source, settings)
+    split = dict(recipe.split or {"kind": "leave_last_out"})
+    return getattr(data, split.pop("kind"))(log, **split)
+
+
+def make_log(source: str, settings: Mapping[str, Any]) -> Any:
+    """The log that a `[data]` section names."""
+    from tfadvrec import data
+
+    settings = dict(settings)
+    least, core = settings.pop("minimum_rating", None), settings.pop("k_core", None)
+    if source == "movielens":
+        log = data.movielens(settings.pop("which", "100k"), **settings)
+    elif source == "synthetic":
+        log = data.synthetic(**settings)
+    else:
+        path = settings.pop("path")
+        parquet = path.endswith((".parquet", ".pq"))
+        read = data.Interactions.from_parquet if parquet else data.Interactions.from_csv
+        log = read(path, **settings)
+    if least is not None:
+        if log.rating is None:
+            raise RecipeError("[data] minimum_rating needs a log with ratings; this one has none.")
+        log = log.take(log.rating >= least)
+    return log if core is None else data.k_core(log, core)
+
+
+def make_model(recipe: Recipe, train: Any, *, seed: int) -> Any:
+    """The recipe's model with the rows of a log.
+
+    A class with `for_log` (features) is made by it from the training part; any other from its
+    constructor. A class that takes a `seed` gets the run's.
+
+    Args:
+        recipe: The recipe.
+        train: The training part.
+        seed: The run's seed.
+    """
+    settings = dict(recipe.model)
+    cls = model_class(settings.pop("class"))
+    accepted, _ = arguments_of(cls)
+    accepted = {name: hint for name, hint in accepted.items() if name not in ("n_users", "n_items")}
+    for key in settings:
+        if key not in accepted:
+            raise RecipeError(unknown(f"[model] {cls.__name__}", key, sorted(accepted)))
+    if "seed" in accepted:
+        settings.setdefault("seed", seed)
+    try:
+        if hasattr(cls, "for_log"):
+            return cls.for_log(train, **settings)
+        model = cls(n_users=train.n_users, n_items=train.n_items, **settings)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"[model] {cls.__name__}: {error}") from error
+    return model.bind(train)
+
+
+def model_class(name: str) -> type:
+    """A public model class of the package by name."""
+    from tfadvrec import models
+
+    if name not in models.__all__ or name == "Recommender":
+        raise RecipeError(unknown("[model]", name, models.__all__, what="class ="))
+    return getattr(models, name)
+
+
+def make_loss(recipe: Recipe) -> Any:
+    """The recipe's loss."""
+    import keras
+
+    from tfadvrec import losses
+
+    known = {
+        name: cls
+        for name, cls in vars(losses).items()
+        if inspect.isclass(cls) and issubclass(cls, keras.losses.Loss)
+    }
+    return _made("[loss]", recipe.loss, known)
+
+
+def make_optimizer(recipe: Recipe, stage: Mapping[str, Any]) -> Any:
+    """A fresh optimizer for a stage: accumulators start anew."""
+    import keras
+
+    known = {
+        name: cls
+        for name, cls in vars(keras.optimizers).items()
+        if inspect.isclass(cls) and issubclass(cls, keras.optimizers.Optimizer)
+    }
+    settings = dict(recipe.optimizer)
+    if "learning_rate" in stage:
+        settings["learning_rate"] = stage["learning_rate"]
+    return _made("[optimizer]", settings, known)
+
+
+def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
+    """The recipe's batches of a log, as a dataset of one epoch that is drawn anew each time.
+
+    `block = "epoch"`, the default, runs an epoch as one compiled step.
+    """
+    from tfadvrec import data
+
+    settings = dict(recipe.sampling)
+    kind = settings.pop("kind")
+    size = min(settings.pop("batch_size"), len(train))
+    block = settings.pop("block", "epoch")
+    if block not in ("epoch", "none") and type(block) is not int:
+        raise RecipeError(f'[sampling] block must be "epoch", "none" or a number; got {block!r}.')
+    steps = {"epoch": len(train) // size, "none": None}.get(block, block)
+    return getattr(data, kind)(train, batch_size=size, seed=seed, block=steps, **settings)
+
+
+def make_adversary(model: Any, settings: Mapping[str, Any], *, seed: int) -> Any:
+    """A model wrapped to be trained against a stage's adversary."""
+    from tfadvrec import adversary
+
+    settings = dict(settings)
+    weight = settings.pop("weight", 1.0)
+    target, pattern = settings.pop("target", "embedding_tables"), settings.pop("pattern", None)
+    targets = ("embedding_tables", "input_features", "variables")
+    if target not in targets:
+        raise RecipeError(unknown("adversary", target, targets, what="target ="))
+    if target == "variables" and pattern is None:
+        raise RecipeError('adversary: target = "variables" needs pattern = "...".')
+    attacked = getattr(adversary, target)(*([] if pattern is None else [pattern]))
+    settings["class"] = settings.pop("perturbation")
+    names = ("FastGradient", "ProjectedGradient", "RandomNoise")
+    known = {name: getattr(adversary, name) for name in names}
+    perturbation = _made("adversary", settings, known)
+    return adversary.AdversarialTraining(model, perturbation, weight, target=attacked, seed=seed)
+
+
+def _made(where: str, settings: Mapping[str, Any], known: Mapping[str, type]) -> Any:
+    """An object of a class that is named in a table, from the table's other keys."""
+    settings = dict(settings)
+    name = settings.pop("class", None)
+    if name not in known:
+        raise RecipeError(unknown(where, name, sorted(known), what="class ="))
+    accepted, _ = arguments_of(known[name])
+    accepted |= dict.fromkeys(inspect.signature(known[name].__init__).parameters)
+    for key in settings:
+        if key not in accepted:
+            names = sorted(set(accepted) - {"self", "kwargs"})
+            raise RecipeError(unknown(f"{where} {name}", key, names))
+    try:
+        return known[name](**settings)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"{where} {name}: {error}") from error

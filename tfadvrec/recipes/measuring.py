@@ -1,0 +1,174 @@
+"""The figures of a model: clean, under attack, and under random noise of the same size."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfadvrec.recipes.recipe import Recipe
+
+ATTACK_SEED = 1_000_003  # apart from the training seeds, so that no negative is a trained one
+METRICS = ("hr", "ndcg", "mrr", "coverage", "popularity")
+BASELINES: dict[str, dict[str, list]] = {  # argument -> values to choose from
+    "MostPopular": {},
+    "ItemKNN": {"neighbours": [50, 100, 200], "shrink": [0.0, 10.0, 100.0]},
+    "PureSVD": {"rank": [10, 20, 30, 50]},
+    "EASE": {"regularization": [50.0, 100.0, 200.0, 500.0, 1000.0]},
+}
+
+
+class Measuring:
+    """Everything that all models of a recipe are measured on, prepared once.
+
+    Args:
+        recipe: The recipe, for the list lengths, metrics and attack.
+        split: The data.
+
+    Attributes:
+        tasks: `"validation"` (where there is one) and `"test"` -> `RankingTask`. At the test,
+            validation items are masked too.
+    """
+
+    def __init__(self, recipe: Recipe, split: Any) -> None:
+        from tfadvrec.evaluation import RankingTask
+
+        self.recipe, self.split = recipe, split
+        self.metrics = tuple(recipe.evaluation.get("metrics", METRICS))
+        self.tasks = {}
+        seen = []
+        if split.validation is not None and len(split.validation):
+            self.tasks["validation"] = RankingTask(split.train, split.validation)
+            seen = [split.validation]
+        self.tasks["test"] = RankingTask(split.train, split.test, seen=seen)
+        self._triples: list[Any] | None = None
+
+    def clean(self, model: Any) -> dict[str, Any]:
+        """Part -> `RankingResult` of a model as it is."""
+        return {name: self._rank(task, model) for name, task in self.tasks.items()}
+
+    def attacked(self, model: Any) -> dict[str, Any]:
+        """Situation -> test `RankingResult` under attack and noise; nothing without tables.
+
+        One perturbation of the embedding tables, from the gradient of the pairwise loss over all
+        training triples. Its size is relative to the model's own mean row norm: a model cannot
+        gain by growing its vectors.
+        """
+        from tfadvrec import adversary, losses
+        from tfadvrec.audit.attacker import Attacker
+
+        tables = embedding_tables(model)
+        if not tables:
+            return {}
+        loss = losses.BayesianPersonalizedRanking()
+        attacker = Attacker(model, self.triples(), loss, variables=tables)
+        results, steps = {}, self.recipe.attack["steps"]
+        for relative in self.recipe.attack["relative_epsilon"]:
+            size, norm = relative * attacker.norms["all"], self.recipe.attack["norm"]
+            moves = {
+                f"attacked {relative:g}": adversary.ProjectedGradient(size, steps=steps, norm=norm),
+                f"noise {relative:g}": adversary.RandomNoise(size, norm=norm),
+            }
+            for situation, perturbation in moves.items():
+                deltas, _ = attacker.attack(perturbation, seed=ATTACK_SEED)
+                with attacker.moved(deltas):
+                    results[situation] = self._rank(self.tasks["test"], model)
+        return results
+
+    def triples(self) -> list[Any]:
+        """The training triples that the attack's gradient is summed over."""
+        from tfadvrec.audit.triples import training_triples
+
+        if self._triples is None:
+            self._triples = training_triples(self.split.train, seed=ATTACK_SEED)
+        return self._triples
+
+    def situations(self) -> dict[str, str]:
+        """What each situation of `attacked` is, in words."""
+        attack, told = self.recipe.attack, {}
+        for relative in attack["relative_epsilon"]:
+            size = f"{relative:g} times the model's own mean row norm ({attack['norm']})"
+            told[f"attacked {relative:g}"] = (
+                f"ProjectedGradient of {attack['steps']} steps on the embedding tables, one "
+                f"perturbation from the gradient over all training triples, size {size}; test part."
+            )
+            told[f"noise {relative:g}"] = f"Random directions of the same size, {size}; test part."
+        return told
+
+    def baselines(self, names: Sequence[str]) -> dict[str, Any]:
+        """Fits baselines, their settings chosen on the validation part.
+
+        Args:
+            names: Class names.
+
+        Returns:
+            Name -> `Run`.
+        """
+        from tfadvrec.recipes.running import run_recipe
+
+        fitted = {}
+        for name in names:
+            choose = BASELINES.get(name, {}) if "validation" in self.tasks else {}
+            recipe = Recipe(name=name, data=self.recipe.data, model={"class": name}, choose=choose)
+            fitted[name] = run_recipe(recipe, split=self.split)
+        return fitted
+
+    def _rank(self, task: Any, model: Any) -> Any:
+        return task.evaluate(model, k=self.recipe.k, metrics=self.metrics)
+
+
+def embedding_tables(model: Any) -> list[Any]:
+    """A model's embedding tables; none for a model without."""
+    from tfadvrec import adversary
+
+    try:
+        return adversary.embedding_tables().find(model)
+    except ValueError:
+        return []
+
+
+def mean_row_norm(model: Any) -> float | None:
+    """Mean l2 norm over all rows of a model's embedding tables; `None` where it has none."""
+    norms = [np.linalg.norm(t.numpy(), axis=-1).ravel() for t in embedding_tables(model)]
+    return float(np.concatenate(norms).mean()) if norms else None
+
+
+def measure(recipe: Recipe, split: Any, model: Any, *, attack: bool = True) -> dict[str, Any]:
+    """A model's figures: part or situation -> `RankingResult`.
+
+    Args:
+        recipe: The recipe, for the list lengths, metrics and attack.
+        split: The data.
+        model: The model.
+        attack: Whether to attack it too.
+    """
+    measuring = Measuring(recipe, split)
+    return {**measuring.clean(model), **(measuring.attacked(model) if attack else {})}
+
+
+def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Figures over training seeds, as `metrics.json` holds them.
+
+    Args:
+        results: One mapping (situation -> `RankingResult`) a seed, the shipped model's first.
+
+    Returns:
+        Situation -> metric -> mean and standard deviation over seeds, each seed's value, and the
+        95% bootstrap interval over users of the first seed.
+    """
+    from tfadvrec.evaluation import over_seeds
+
+    table: dict[str, dict[str, Any]] = {}
+    for situation, first in results[0].items():
+        rows = over_seeds([result[situation] for result in results])
+        table[situation] = {}
+        for metric, row in rows.items():
+            if not np.isfinite(row["mean"]):
+                continue
+            interval = list(first.interval(metric)) if metric in first.per_user else None
+            table[situation][metric] = {
+                "mean": row["mean"],
+                "std": row["sd"],
+                "seeds": [float(v) for v in row["values"]],
+                "interval": interval,
+            }
+    return table

@@ -1,0 +1,186 @@
+"""A zoo preset from its recipe: all seeds, its twin, baselines, figures, folder."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfadvrec import presets
+from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
+from tfadvrec.recipes.recipe import Recipe, load_recipe
+from tfadvrec.recipes.running import Progress, Run, run_recipe
+from tfadvrec.recipes.schema import RecipeError
+
+# Terms of the sources that a recipe can name, for the card
+LICENCES = {
+    "movielens": "GroupLens: research use, no redistribution of the data, no commercial use "
+    "without permission; cite Harper and Konstan, ACM TiiS 5(4), 2015. No rating is shipped.",
+    "synthetic": "made up by this package; free",
+}
+_TOGETHER = ("data", "split", "model", "loss", "optimizer", "sampling", "seeds", "epochs")
+
+
+def train_preset(
+    recipe: Recipe,
+    folder: str | os.PathLike,
+    *,
+    split: Any = None,
+    find_twin: Callable[[str], Recipe] = load_recipe,
+    progress: Progress | None = None,
+) -> Path:
+    """Trains a recipe and its undefended twin with every seed, measures them, writes the preset.
+
+    The preset is the model of the first seed. The baselines' settings are chosen on the validation
+    part; nothing is chosen on the test part.
+
+    Args:
+        recipe: The recipe; its own text goes into the folder.
+        folder: Where to write.
+        split: A split to use in place of the recipe's data.
+        find_twin: Gives the recipe of the twin's name.
+        progress: Called with a text, how much is done, and of how much.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RecipeError: When the twin is not the same training without the adversary.
+    """
+    from tfadvrec.recipes.making import make_split
+
+    twin = check_twin(recipe, find_twin(recipe.twin)) if recipe.twin else None
+    split = make_split(recipe) if split is None else split
+    measuring = Measuring(recipe, split)
+    figures: dict[str, list[dict[str, Any]]] = {}
+    shipped = None
+    for entry in filter(None, (recipe, twin)):
+        seeds = recipe.seeds if not entry.closed_form else recipe.seeds[:1]
+        for seed in seeds:
+            run = run_recipe(entry, split=split, seed=seed, progress=progress)
+            if progress is not None:
+                progress(f"measuring {entry.name}, seed {seed}", 0, 1)
+            found = {**measuring.clean(run.model), **measuring.attacked(run.model)}
+            figures.setdefault(entry.name, []).append(found)
+            shipped = shipped or run
+    names = [n for n in recipe.evaluation.get("baselines", []) if n != recipe.model["class"]]
+    baselines = measuring.baselines(names)
+    for name, run in baselines.items():
+        figures[_label(name, run)] = [measuring.clean(run.model)]
+    metrics = metrics_record(recipe, measuring, figures, shipped)
+    if twin is not None:
+        metrics["against_twin"] = paired(figures[recipe.name], figures[twin.name])
+        metrics["twin"] = twin.name
+    return presets.save(
+        shipped.model,
+        folder,
+        recipe=recipe.to_toml(),
+        metrics=metrics,
+        data=provenance(recipe, split),
+        weights=recipe.preset.get("weights", True),
+        dtype=recipe.preset.get("dtype", "float32"),
+    )
+
+
+def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:
+    """Makes sure that a twin differs in the adversary alone.
+
+    Raises:
+        RecipeError: Naming what else differs.
+    """
+    different = [name for name in _TOGETHER if getattr(recipe, name) != getattr(twin, name)]
+    if different or twin.adversarial:
+        raise RecipeError(
+            f"{twin.name} is no undefended twin of {recipe.name}: "
+            + ("it has an adversary itself." if twin.adversarial else f"{different} differ.")
+            + " A twin has the same data, model, optimizer, seeds and number of epochs in all."
+        )
+    return twin
+
+
+def metrics_record(
+    recipe: Recipe, measuring: Measuring, figures: Mapping[str, list], run: Run
+) -> dict[str, Any]:
+    """What `metrics.json` says: figures with their protocol."""
+    from tfadvrec.presets.card import split_note
+
+    test = figures[recipe.name][0]["test"]
+    norm = mean_row_norm(run.model)
+    record = {
+        "format": 1,
+        "split": split_note(recipe.split or {"kind": "published"}),
+        "users": len(test.users),
+        "k": list(test.k),
+        "seeds": list(recipe.seeds),
+        "mask": test.mask,
+        "policy": test.policy,
+        "fingerprint": _fingerprint(run.split),
+        "counts": test.counts,
+        "situations": measuring.situations() if norm is not None else {},
+        "models": {name: summary(results) for name, results in figures.items()},
+    }
+    if norm is not None:
+        record["mean_row_norm"] = norm
+    if run.chosen:
+        record["chosen"] = dict(run.chosen)
+    return record
+
+
+def paired(ours: list[Mapping[str, Any]], twins: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Paired differences from the twin over users, averaged over seeds, per situation."""
+    import numpy as np
+
+    from tfadvrec.evaluation import compare
+
+    table: dict[str, Any] = {}
+    for situation in ours[0]:
+        metrics = [m for m in ours[0][situation].per_user if m.startswith("ndcg@")]
+        mean = [_mean_result(results, situation, metrics) for results in (ours, twins)]
+        table[situation] = {
+            metric: {
+                key: value if value is None or np.isfinite(value) else None
+                for key, value in compare(*mean, metric).to_dict().items()
+                if key != "metric"
+            }
+            for metric in metrics
+        }
+    return table
+
+
+def provenance(recipe: Recipe, split: Any) -> dict[str, str]:
+    """Name, origin, terms and fingerprint of the data."""
+    train, source = split.train, recipe.data["source"]
+    return {
+        "name": train.name,
+        "origin": source if source == "movielens" else train.origin,
+        "licence": LICENCES.get(source, "not stated"),
+        "fingerprint": _fingerprint(split),
+    }
+
+
+def _mean_result(results: list[Mapping[str, Any]], situation: str, metrics: list[str]) -> Any:
+    """A result whose values per user are the means over the training seeds."""
+    import dataclasses
+
+    import numpy as np
+
+    first = results[0][situation]
+    values = {
+        metric: np.mean([r[situation].per_user[metric] for r in results], axis=0)
+        for metric in metrics
+    }
+    return dataclasses.replace(first, per_user=values, overall={}, _means={})
+
+
+def _label(name: str, run: Run) -> str:
+    """A baseline's name with the settings that were chosen for it."""
+    chosen = {k: v for k, v in run.chosen.items() if not k.startswith("validation")}
+    told = ", ".join(f"{key} {value:g}" for key, value in chosen.items())
+    return f"{name} ({told})" if told else name
+
+
+def _fingerprint(split: Any) -> str:
+    """One SHA-256 of all parts of a split."""
+    import hashlib
+
+    parts = [part.fingerprint() for part in split if part is not None]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
