@@ -188,7 +188,7 @@ def _child(
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=_environment(),
     )
     lines: queue.Queue[str | None] = queue.Queue()
 
@@ -206,6 +206,14 @@ def _child(
         reader.join(timeout=5)
         if process.stdout is not None and not reader.is_alive():
             process.stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    """Returns a child's environment, in which it finds this package wherever it lies."""
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))
+    quiet = {"PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {**os.environ, **quiet, "PYTHONPATH": path}
 
 
 def _end(process: subprocess.Popen[str]) -> None:

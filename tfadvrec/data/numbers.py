@@ -188,7 +188,7 @@ def _zoned(kind: pa.DataType) -> bool:
 
 def _looks_like_dates(values: pa.ChunkedArray | pa.Array) -> bool:
     head = [text for text in values.slice(0, 100).to_pylist() if text]
-    return bool(head) and sum(len(t) >= 8 and t[4:5] == "-" for t in head) * 2 > len(head)
+    return bool(head) and sum(len(t) >= 8 and t[4:5] == "-" for t in head) * 2 >= len(head)
 
 
 def _parse_dates(values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

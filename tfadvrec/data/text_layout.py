@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfadvrec.data.assembly import KNOWN_AS
 from tfadvrec.data.checks import SHOWN, DataError, FileMissing
 from tfadvrec.data.text_files import explain_encoding, open_bytes, open_text, records
 
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")
 """What is tried, in this order, when the caller names no separator."""
 
+_USUAL = frozenset(name for names in KNOWN_AS.values() for name in names)
 _HEAD_BYTES = 1 << 16
 _HEAD_LINES = 25
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\d{4}-\d\d-\d\d.*")
@@ -199,10 +201,18 @@ def _check_header(
     numbers = [bool(_NUMBER.fullmatch(field.strip())) for field in first]
     shown = repr(", ".join(first))[:90]
     rows = [row for row in rest if len(row) == len(first)]
-    later = [all(_NUMBER.fullmatch(row[c].strip()) for row in rows) for c in range(len(first))]
-    turned = [c for c in range(len(first)) if rows and later[c] and not numbers[c] and first[c]]
+    # a column of numbers below a word is a column below its name
+    below = [
+        sum(bool(_NUMBER.fullmatch(row[c].strip())) for row in rows) for c in range(len(first))
+    ]
+    turned = any(
+        count * 2 > len(rows) and first[c].strip() and not numbers[c]
+        for c, count in enumerate(below)
+    )
+    named = sum(field.strip().lower() in _USUAL for field in first) >= 2
+    titled = (turned or named) and not any(numbers)
     if header is None:
-        if by_name or (turned and not any(numbers)):
+        if by_name or titled:
             return True
         if any(numbers) or not rows:
             return False
@@ -216,8 +226,7 @@ def _check_header(
             "header=False and name the columns by position (user=0, item=1)."
         )
     if not header and (
-        any(not numbers[c] for c in number_columns if c < len(first))
-        or (turned and not any(numbers))
+        titled or any(not numbers[c] and below[c] for c in number_columns if c < len(first))
     ):
         raise DataError(
             f"{path}: the first line {shown} looks like a header, not like a row. Pass header=True."
