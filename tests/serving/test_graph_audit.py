@@ -60,6 +60,12 @@ def test_model_that_cannot_be_traced_is_refused(scores, tmp_path):
         export(scores(TABLE, lambda one: one[:, :2]), tmp_path)
 
 
+def test_model_with_a_table_of_its_own_is_refused(scores, tmp_path):
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([0], [1.0]), 0.0)
+    with pytest.raises(ValueError, match="reads a resource that is no variable"):
+        export(scores(TABLE, lambda one: one + table.lookup(tf.constant([0]))), tmp_path)
+
+
 def test_c_runtime_has_no_python_functions(scores, tmp_path):
     if no_c_runtime():
         pytest.skip(f"NOT TESTED in the C runtime: {no_c_runtime()}")

@@ -44,6 +44,15 @@ class Catalogue(tf.Module):
                 f"score for each item id, got {traced.output_shapes}."
             )
         self.held = list(traced.graph.variables)
+        handles = {id(variable.handle) for variable in self.held}
+        if any(
+            one.dtype == tf.resource and id(one) not in handles for one in traced.captured_inputs
+        ):
+            raise ValueError(
+                f"{type(model).__name__}.score_catalogue reads a resource that is no variable, "
+                "such as a lookup table; a servable holds variables and constants only. The servable "
+                "looks the ids up itself: score_catalogue gets rows."
+            )
         self.traced = traced
         self.n_items = n_items
         self.fallback_row = 0
