@@ -50,8 +50,8 @@ class Catalogue(tf.Module):
         ):
             raise ValueError(
                 f"{type(model).__name__}.score_catalogue reads a resource that is no variable, "
-                "such as a lookup table; a servable holds variables and constants only. The servable "
-                "looks the ids up itself: score_catalogue gets rows."
+                "such as a lookup table; a servable holds variables and constants only. The "
+                "servable looks the ids up itself: score_catalogue gets rows."
             )
         self.traced = traced
         self.n_items = n_items
