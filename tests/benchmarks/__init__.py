@@ -1,0 +1,1 @@
+"""Benchmarks and published tables; not part of the test command."""
