@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfadvrec import presets
-from tfadvrec.presets import files
+from tfadvrec.presets import files, saving
 from tfadvrec.presets.registry import _REGISTRY
 
 
@@ -115,7 +115,7 @@ def test_hand_written_limits_survive_and_the_rest_is_generated(toy_model, tmp_pa
 def test_a_failed_save_leaves_the_earlier_preset_and_nothing_else(toy_model, tmp_path, monkeypatch):
     presets.save(toy_model, tmp_path / "toy")
     first = folder_bytes(tmp_path / "toy")
-    write, calls = files.write_file, []
+    write, calls = saving.write_file, []
 
     def fails(path, data):
         calls.append(path)
@@ -123,7 +123,7 @@ def test_a_failed_save_leaves_the_earlier_preset_and_nothing_else(toy_model, tmp
             raise OSError("disk full")
         write(path, data)
 
-    monkeypatch.setattr(files, "write_file", fails)
+    monkeypatch.setattr(saving, "write_file", fails)
     with pytest.raises(OSError, match="disk full"):
         presets.save(toy_model, tmp_path / "toy")
     assert folder_bytes(tmp_path / "toy") == first

@@ -14,6 +14,7 @@ from tfadvrec.presets.card import NO_LIMITS, limits_of, write_card
 from tfadvrec.presets.configuration import config_record
 from tfadvrec.presets.files import PresetError
 from tfadvrec.presets.probe import TOLERANCE, check_probe, make_probe
+from tfadvrec.presets.replacing import replacing, write_file
 from tfadvrec.presets.tensors import flat_names, numbered, write_tensors
 from tfadvrec.presets.vocabulary import write_ids
 
@@ -79,9 +80,9 @@ def save(
     kept = limits_of(folder / files.CARD) or limits or NO_LIMITS
     card = write_card(folder.name, contents[files.CONFIG], manifest, recipe, metrics, limits=kept)
     parts[files.CARD] = card.encode("utf-8")
-    with files.replacing(folder, known=files.NAMES) as temporary:
+    with replacing(folder, known=files.NAMES) as temporary:
         for name, part in parts.items():
-            files.write_file(temporary / name, part)
+            write_file(temporary / name, part)
     return folder
 
 

@@ -44,7 +44,7 @@ class Measuring:
 
     def clean(self, model: Any) -> dict[str, Any]:
         """Part -> `RankingResult` of a model as it is."""
-        return {name: self._rank(task, model) for name, task in self.tasks.items()}
+        return {part: self.rank(model, part) for part in self.tasks}
 
     def attacked(self, model: Any) -> dict[str, Any]:
         """Situation -> test `RankingResult` under attack and noise; nothing without tables.
@@ -71,7 +71,7 @@ class Measuring:
             for situation, perturbation in moves.items():
                 deltas, _ = attacker.attack(perturbation, seed=ATTACK_SEED)
                 with attacker.moved(deltas):
-                    results[situation] = self._rank(self.tasks["test"], model)
+                    results[situation] = self.rank(model, "test")
         return results
 
     def triples(self) -> list[Any]:
@@ -112,8 +112,9 @@ class Measuring:
             fitted[name] = run_recipe(recipe, split=self.split)
         return fitted
 
-    def _rank(self, task: Any, model: Any) -> Any:
-        return task.evaluate(model, k=self.recipe.k, metrics=self.metrics)
+    def rank(self, model: Any, part: str, metrics: Sequence[str] | None = None) -> Any:
+        """The `RankingResult` of a model on a part."""
+        return self.tasks[part].evaluate(model, k=self.recipe.k, metrics=metrics or self.metrics)
 
 
 def embedding_tables(model: Any) -> list[Any]:

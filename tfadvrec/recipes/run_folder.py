@@ -11,6 +11,8 @@ import numpy as np
 
 from tfadvrec.presets import files
 from tfadvrec.presets.files import PresetError
+from tfadvrec.presets.replacing import replacing, write_file
+from tfadvrec.recipes.provenance import provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 
 RUN, RECIPE, PRESET, TWIN = "run.json", "recipe.toml", "preset", "twin"
@@ -57,7 +59,6 @@ def save_run(
     *,
     twin: Any = None,
     figures: Mapping[str, Any] | None = None,
-    data: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes a run as a folder, whole or not at all.
 
@@ -68,7 +69,6 @@ def save_run(
         run: A `Run`.
         twin: The `Run` of the undefended twin.
         figures: What was measured, JSON-able.
-        data: Name, origin and licence of the data.
 
     Returns:
         The folder.
@@ -76,30 +76,38 @@ def save_run(
     Raises:
         PresetError: When the folder holds other things.
     """
+    with replacing(folder, known=NAMES) as temporary:
+        write_run(temporary, run, twin=twin, figures=figures)
+    return Path(folder)
+
+
+def write_run(
+    folder: Path, run: Any, *, twin: Any = None, figures: Mapping[str, Any] | None = None
+) -> None:
+    """Writes a run's files in a folder that is there; see `save_run`."""
     from tfadvrec import presets
 
-    text = run.recipe.to_toml()
+    text, train = run.recipe.to_toml(), run.split.train
+    data = provenance(run.recipe, run.split)
     record = {
         "format": 1,
         "name": run.recipe.name,
         "seed": run.seed,
         "seconds": round(run.seconds, 3),
         "chosen": dict(run.chosen),
-        "data": dict(data or {}),
+        "data": {"name": train.name, "origin": train.origin, "real": train.real},
         "fingerprints": {
             name: None if part is None else part.fingerprint()
             for name, part in zip(PARTS, run.split, strict=True)
         },
         "figures": dict(figures or {}),
     }
-    with files.replacing(folder, known=NAMES) as temporary:
-        files.write_file(temporary / RECIPE, text.encode("utf-8"))
-        files.write_file(temporary / RUN, files.json_bytes(record))
-        _write_split(temporary, run.split)
-        presets.save(run.model, temporary / PRESET, recipe=text, data=data)
-        if twin is not None:
-            presets.save(twin.model, temporary / TWIN, recipe=twin.recipe.to_toml(), data=data)
-    return Path(folder)
+    write_file(folder / RECIPE, text.encode("utf-8"))
+    write_file(folder / RUN, files.json_bytes(record))
+    _write_split(folder, run.split)
+    presets.save(run.model, folder / PRESET, recipe=text, data=data)
+    if twin is not None:
+        presets.save(twin.model, folder / TWIN, recipe=twin.recipe.to_toml(), data=data)
 
 
 def load_run(folder: str | os.PathLike) -> RunFolder:
@@ -151,7 +159,7 @@ def _write_split(folder: Path, split: Any) -> None:
         parquet.write_table(pa.table(columns), folder / f"{side}s.parquet", compression="zstd")
 
 
-def _read_split(folder: Path, data: Mapping[str, str]) -> Any:
+def _read_split(folder: Path, data: Mapping[str, Any]) -> Any:
     """The parts, with shared ids and features."""
     from pyarrow import ArrowInvalid, parquet
 

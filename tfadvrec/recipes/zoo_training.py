@@ -7,16 +7,11 @@ from typing import Any
 
 from tfadvrec import presets
 from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
+from tfadvrec.recipes.provenance import fingerprint, provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.running import Progress, Run, run_recipe
 from tfadvrec.recipes.schema import RecipeError
 
-# Terms of the sources that a recipe can name, for the card
-LICENCES = {
-    "movielens": "GroupLens: research use, no redistribution of the data, no commercial use "
-    "without permission; cite Harper and Konstan, ACM TiiS 5(4), 2015. No rating is shipped.",
-    "synthetic": "made up by this package; free",
-}
 _TOGETHER = ("data", "split", "model", "loss", "optimizer", "sampling", "seeds", "epochs")
 
 
@@ -113,7 +108,7 @@ def metrics_record(
         "seeds": list(recipe.seeds),
         "mask": test.mask,
         "policy": test.policy,
-        "fingerprint": _fingerprint(run.split),
+        "fingerprint": fingerprint(run.split),
         "counts": test.counts,
         "situations": measuring.situations() if norm is not None else {},
         "models": {name: summary(results) for name, results in figures.items()},
@@ -146,17 +141,6 @@ def paired(ours: list[Mapping[str, Any]], twins: list[Mapping[str, Any]]) -> dic
     return table
 
 
-def provenance(recipe: Recipe, split: Any) -> dict[str, str]:
-    """Name, origin, terms and fingerprint of the data."""
-    train, source = split.train, recipe.data["source"]
-    return {
-        "name": train.name,
-        "origin": source if source == "movielens" else train.origin,
-        "licence": LICENCES.get(source, "not stated"),
-        "fingerprint": _fingerprint(split),
-    }
-
-
 def _mean_result(results: list[Mapping[str, Any]], situation: str, metrics: list[str]) -> Any:
     """A result whose values per user are the means over the training seeds."""
     import dataclasses
@@ -176,11 +160,3 @@ def _label(name: str, run: Run) -> str:
     chosen = {k: v for k, v in run.chosen.items() if not k.startswith("validation")}
     told = ", ".join(f"{key} {value:g}" for key, value in chosen.items())
     return f"{name} ({told})" if told else name
-
-
-def _fingerprint(split: Any) -> str:
-    """One SHA-256 of all parts of a split."""
-    import hashlib
-
-    parts = [part.fingerprint() for part in split if part is not None]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -1,0 +1,157 @@
+"""`tfadvrec zoo`: list, show and train presets."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfadvrec.cli.console import figures_table, print_json, print_table, say
+
+app = typer.Typer(
+    help="Ready-made models: list them, look at one, or train it again from its recipe.",
+    no_args_is_help=True,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+METRIC = "ndcg@10"
+
+
+@app.command("list")
+def list_presets(json: Json = False) -> None:
+    """List the presets with what they are and how well they rank, clean and under attack.
+
+    Example:
+
+        tfadvrec zoo list
+    """
+    from tfadvrec.presets import zoo
+
+    records = [_record(name, folder) for name, folder in zoo.folders().items()]
+    if json:
+        print_json(records)
+        return
+    rows = [
+        [r["name"], r["family"], r["class"], r["trained"], r["weights"], _mean(r["test"]),
+         _mean(r["attacked"])]
+        for r in records
+    ]  # fmt: skip
+    columns = ["preset", "family", "model", "trained", "weights", METRIC, f"{METRIC} attacked"]
+    print_table("Presets (tfadvrec zoo show NAME tells more)", columns, rows)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A preset's name, or a preset's folder.")],
+    json: Json = False,
+) -> None:
+    """Show one preset: what it is, its figures, its files.
+
+    Example:
+
+        tfadvrec zoo show mf_apr_ml_100k
+    """
+    from tfadvrec.presets import files, zoo
+
+    folder = zoo.find(name)
+    record = _record(folder.name, folder)
+    trained = record["trained"]
+    if json:
+        record["recipe"] = (folder / files.RECIPE).read_text(encoding="utf-8")
+        if trained:
+            from tfadvrec.presets.loading import read
+
+            preset = read(folder)
+            record |= {"config": preset.config, "manifest": preset.manifest}
+            record["metrics"] = preset.metrics
+        print_json(record)
+        return
+    say(f"{folder}")
+    print(f"{record['name']}: {record['description']}")
+    if not trained:
+        say(f"Not trained yet: `tfadvrec zoo train {folder.name}` makes it.")
+        return
+    from tfadvrec.presets.loading import read
+
+    metrics = read(folder).metrics or {}
+    for situation in dict.fromkeys(s for m in metrics.get("models", {}).values() for s in m):
+        rows = {
+            label: {n: v["mean"] for n, v in model[situation].items()}
+            for label, model in metrics["models"].items()
+            if situation in model
+        }
+        figures_table(situation, rows)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A preset's name, or a recipe's file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the preset is written; its own folder in the zoo by default."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A folder or zip with the files of the recipe's data set."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train a preset from its recipe: all seeds, its undefended twin, baselines, figures.
+
+    Examples:
+
+        tfadvrec zoo train mf_apr_ml_100k --output my/mf_apr_ml_100k
+
+        tfadvrec zoo train my_recipe.toml --output presets/mine
+    """
+    from tfadvrec.cli.console import progress, start_tensorflow
+    from tfadvrec.presets import zoo
+    from tfadvrec.recipes.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    if output is None:
+        output = Path(name).with_suffix("") if name.endswith(".toml") else zoo.find(name)
+    start_tensorflow()
+    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.zoo_training import train_preset
+
+    place = {} if data is None else {"path": str(data)}
+    split = make_split(recipe.replace(data={**recipe.data, **place}))
+    with progress() as told:
+        folder = train_preset(recipe, output, split=split, progress=told)
+    record = _record(folder.name, folder)
+    if json:
+        print_json(record)
+    else:
+        say(f"wrote {folder}")
+        show(str(folder.resolve()))
+
+
+def _record(name: str, folder: Path) -> dict[str, Any]:
+    """What a list says of a preset, from its recipe, manifest and figures alone."""
+    from tfadvrec.presets import files
+    from tfadvrec.recipes.recipe import load_recipe
+
+    recipe = load_recipe(folder / files.RECIPE)
+    trained = (folder / files.MANIFEST).is_file()
+    record = {
+        "name": name,
+        "family": folder.parent.name,
+        "class": recipe.model["class"],
+        "description": " ".join(recipe.description.split()),
+        "twin": recipe.twin,
+        "trained": trained,
+        "weights": (folder / files.WEIGHTS).is_file(),
+        "path": str(folder),
+        "test": {},
+        "attacked": {},
+    }
+    if trained:
+        metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
+        own = metrics.get("models", {}).get(recipe.name, {})
+        attacked = [s for s in own if s.startswith("attacked")]
+        record["test"] = own.get("test", {})
+        record["attacked"] = own[attacked[len(attacked) // 2]] if attacked else {}
+    return record
+
+
+def _mean(figures: dict[str, Any]) -> float | None:
+    return figures.get(METRIC, {}).get("mean")
