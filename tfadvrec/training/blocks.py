@@ -40,6 +40,12 @@ class BlockTraining:
     that needs a step of its own overrides `train_on`, which is always given one batch.
     """
 
+    def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
+        """As in Keras; a `tf.data.Dataset` is taken in its own order, without a warning."""
+        if isinstance(x, tf.data.Dataset):
+            options.setdefault("shuffle", False)
+        return super().fit(x, y, *positional, **options)
+
     def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step: a batch as Keras knows it, or a `Block` of batches."""
         if isinstance(data, Block):
