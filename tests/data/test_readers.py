@@ -96,7 +96,7 @@ def test_quotes_can_be_ordinary_characters(tmp_path):
 @pytest.mark.parametrize("separator", [",", "::"])
 def test_line_numbers_are_right_with_header_and_blank_lines(tmp_path, separator, blank):
     path = tmp_path / "log.csv"
-    rows = ["user,item,rating", "ann,tea,1", "", "bob,tea,2", "bob,milk,high", "eve,tea,3"]
+    rows = ["user,item,rating", "ann,tea,1", "", "bob,tea,2", "bob,milk,high", "eve,milk,3"]
     text = blank + "\n".join(rows).replace(",", separator) + "\n"
     path.write_bytes(text.encode())
     expected = 1 + text.splitlines().index(rows[4].replace(",", separator))
@@ -188,9 +188,9 @@ def test_a_header_is_never_taken_for_data_nor_data_for_a_header(tmp_path):
 def test_an_unknown_column_lists_those_there_are(tmp_path):
     path = write(tmp_path)
     with pytest.raises(
-        DataError, match=r"no column 'itme'. The columns are 'user', 'item'.*'item'\?"
+        DataError, match=r"no column 'items'. The columns are 'user', 'item'.*'item'\?"
     ):
-        Interactions.from_csv(path, item="itme")
+        Interactions.from_csv(path, item="items")
     with pytest.raises(DataError, match=r"no column 9; the columns 0\.\.3"):
         Interactions.from_csv(path, item=9)
     other = write(tmp_path, header="a,b,c,d")

@@ -136,9 +136,9 @@ def assemble(tables: Tables, which: str, origin: str) -> Interactions:
         name=f"movielens-{which}",
     )
     filled: dict[str, int] = {}
-    features = {"item_features": _item_features(tables.items, log.item_ids, filled)}
+    features = {"item_features": _item_features(tables.items, log.item_ids, filled, origin)}
     if tables.users is not None:
-        rows = _rows(tables.users["id"], log.user_ids)
+        rows = _rows(tables.users["id"], log.user_ids, origin)
         features["user_features"] = {
             key: values[rows] for key, values in tables.users.items() if key != "id"
         }
@@ -146,9 +146,9 @@ def assemble(tables: Tables, which: str, origin: str) -> Interactions:
 
 
 def _item_features(
-    items: dict[str, np.ndarray], ids: np.ndarray, filled: dict[str, int]
+    items: dict[str, np.ndarray], ids: np.ndarray, filled: dict[str, int], origin: str
 ) -> dict[str, np.ndarray]:
-    rows = _rows(items["id"], ids)
+    rows = _rows(items["id"], ids, origin)
     titles = np.array([title.strip() for title in items["title"][rows].tolist()])
     _, years = title_year(titles)
     unknown = np.isnan(years)
@@ -165,10 +165,11 @@ def _genres(joined: str) -> tuple[str, ...]:
     return tuple(sorted(names - _NO_GENRE))
 
 
-def _rows(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _rows(table: np.ndarray, ids: np.ndarray, origin: str) -> np.ndarray:
     order = np.argsort(table, kind="stable")
     place = np.minimum(np.searchsorted(table, ids, sorter=order), len(table) - 1)
     rows = order[place]
     if not (table[rows] == ids).all():
-        raise DataError(f"no features for id {ids[table[rows] != ids][0]}: the files do not fit.")
+        unknown = ids[table[rows] != ids][0]
+        raise DataError(f"{origin}: no features for id {unknown}, so they are not of one set.")
     return rows

@@ -110,7 +110,9 @@ def lay_out(
     if separator is None:
         separator = _find_separator(lines, quote, path)
     quote = quote if len(separator) == 1 else None
-    rows = list(records(lines, separator, quote))[:-1] or list(records(lines, separator, quote))
+    rows = list(records(lines, separator, quote))
+    if len(lines) == _HEAD_LINES:
+        rows = rows[:-1]  # a quoted field may go on after the lines that were read
     if not rows:
         raise DataError(f"{path}: the file is empty. Expected a row for each interaction.")
     _check_width(path, rows, separator, lines, quote)

@@ -123,7 +123,9 @@ def _shifts(years: int) -> list[int]:
 
 
 def _normal(form: str) -> str:
-    form = unicodedata.normalize("NFKD", form.replace("ß", "ss").replace("æ", "ae"))
+    for letter, plain in (("ß", "ss"), ("æ", "ae"), ("ø", "o"), ("²", " 2"), ("³", " 3")):
+        form = form.replace(letter, plain)
+    form = unicodedata.normalize("NFKD", form)
     form = "".join(c for c in form if not unicodedata.combining(c)).lower().strip()
     form = _LAST.sub(r"\1", form).replace("&", " and ")
     form = re.sub("['\u2019`\u00b4]", "", form)
