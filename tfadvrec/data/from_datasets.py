@@ -123,7 +123,7 @@ def read_dataset(
         origin = "a tf.data dataset"
     features: Mapping[str, Any] = {}
     if hasattr(dataset, "as_dataset"):
-        features = dataset.info.features
+        features = dict(dataset.info.features.items())
         if download:
             dataset.download_and_prepare()
         dataset = dataset.as_dataset(split=split, shuffle_files=False)
