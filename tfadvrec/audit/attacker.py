@@ -70,8 +70,8 @@ class Attacker:
             scale: The loss sees the scores divided by this.
 
         Returns:
-            Variable path -> perturbation, and the summed loss before each step and at the end
-            (empty for perturbations that ask for no gradient).
+            Variable path -> perturbation, and the summed loss before each step (empty for
+            perturbations that ask for no gradient).
         """
         deltas = [
             perturbation.start(tf.constant(_matrix(clean)), tf.constant([seed, n], tf.int32))
@@ -92,9 +92,6 @@ class Attacker:
                     tf.where(moves, perturbation.step(delta, gradient), 0)
                     for delta, gradient, moves in zip(deltas, gradients, touched, strict=True)
                 ]
-            if losses:
-                self._move(deltas)
-                losses.append(self.gradient(scale)[0])
         return {
             variable.path: np.reshape(delta.numpy(), variable.shape)
             for variable, delta in zip(self.variables, deltas, strict=True)

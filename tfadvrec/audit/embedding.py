@@ -8,12 +8,14 @@ import numpy as np
 from tfadvrec.audit.evidence import Evidence, number
 from tfadvrec.audit.victim import (
     ATTACKS,
+    EVERYWHERE,
     ITERATIVE,
     NOISE,
-    SCALE_FREE,
+    PLAIN,
     WORST,
     Victim,
     for_each,
+    sizes_of,
 )
 
 THREAT_MODEL = {
@@ -28,7 +30,7 @@ THREAT_MODEL = {
     ),
 }
 
-EPSILONS = (0.1, 0.2, 0.3, 0.5, 0.8, 1.5)
+EPSILONS = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 
 def run_curves(victims: list[Victim], epsilons: Sequence[float], say: Any) -> None:
@@ -38,8 +40,9 @@ def run_curves(victims: list[Victim], epsilons: Sequence[float], say: Any) -> No
 
         def at_size(victim: Victim, epsilon: float = epsilon) -> None:
             for attack in ATTACKS:
-                victim.run(attack, epsilon)
-            victim.worst(epsilon, ATTACKS)
+                if epsilon in sizes_of(attack, epsilons):
+                    victim.run(attack, epsilon)
+            victim.worst(epsilon, EVERYWHERE)
 
         for_each(victims, at_size)
 
@@ -49,7 +52,7 @@ def curves(victim: Victim, epsilons: Sequence[float]) -> list[dict[str, Any]]:
     evidence: Evidence = victim.evidence
     points = []
     for attack in (*ATTACKS, WORST):
-        for size in epsilons:
+        for size in sizes_of(attack, epsilons):
             points.append(
                 {
                     "attack": attack,
@@ -72,10 +75,11 @@ def curves(victim: Victim, epsilons: Sequence[float]) -> list[dict[str, Any]]:
 def areas(victim: Victim, epsilons: Sequence[float]) -> dict[str, dict[str, Any]]:
     """Area under each attack's curve: the mean share of the clean value over the grid."""
     evidence = victim.evidence
-    grid = np.array([0.0, *epsilons])
     found = {}
     for attack in (*ATTACKS, WORST):
-        keys = [victim.key("clean", 0.0), *(victim.key(attack, size) for size in epsilons)]
+        sizes = sizes_of(attack, epsilons)
+        grid = np.array([0.0, *sizes])
+        keys = [victim.key("clean", 0.0), *(victim.key(attack, size) for size in sizes)]
         clean, drawn = evidence.mean(keys[0]), evidence.drawn(keys[0])
         area = np.trapezoid([evidence.mean(key) for key in keys], grid) / grid[-1]
         areas_drawn = np.trapezoid(np.stack([evidence.drawn(key) for key in keys]), grid, axis=0)
@@ -92,13 +96,14 @@ def areas(victim: Victim, epsilons: Sequence[float]) -> dict[str, dict[str, Any]
 
 def half_size(victim: Victim, attack: str, epsilons: Sequence[float]) -> float | None:
     """The relative size at which an attack first takes half of the lead metric, interpolated."""
-    grid = [0.0, *epsilons]
+    sizes = sizes_of(attack, epsilons)
+    grid = [0.0, *sizes]
     kept = [1.0] + [
         victim.evidence.mean(victim.key(attack, size))
         / max(victim.evidence.mean(victim.key("clean", 0.0)), 1e-12)
-        for size in epsilons
+        for size in sizes
     ]
-    for low in range(len(epsilons)):
+    for low in range(len(sizes)):
         if kept[low] > 0.5 >= kept[low + 1]:
             share = (kept[low] - 0.5) / (kept[low] - kept[low + 1])
             return grid[low] + share * (grid[low + 1] - grid[low])
@@ -128,21 +133,17 @@ def headline(victims: list[Victim], attack: str, epsilons: Sequence[float]) -> d
     }
     record["kept"] = {role: evidence.ratio(*pair) for role, pair in pairs.items()}
     if len(victims) == 2:
-        record["kept more than the twin"] = evidence.ratio_difference(
-            pairs["model"], pairs["twin"]
-        )
+        record["kept more than the twin"] = evidence.ratio_difference(pairs["model"], pairs["twin"])
     return record
 
 
 def headlines(victims: list[Victim], epsilons: Sequence[float]) -> dict[str, dict[str, Any]]:
-    """The headline for the loss that models are trained with, and for the scale-free one."""
-    return {attack: headline(victims, attack, epsilons) for attack in (ITERATIVE, SCALE_FREE)}
+    """The headline, and the same for the attack on the plain loss."""
+    return {attack: headline(victims, attack, epsilons) for attack in (ITERATIVE, PLAIN)}
 
 
 def _kept(victim: Victim, attack: str, size: Any, metric: str) -> dict[str, Any]:
-    return victim.evidence.ratio(
-        victim.key(attack, size, metric), victim.key("clean", 0.0, metric)
-    )
+    return victim.evidence.ratio(victim.key(attack, size, metric), victim.key("clean", 0.0, metric))
 
 
 def _drop(victim: Victim, attack: str, size: Any, metric: str) -> dict[str, Any]:

@@ -44,9 +44,7 @@ def data_facts(train: Any, validation: Any, test: Any) -> dict[str, Any]:
         "real": bool(train.real),
         "users": int(train.n_users),
         "items": int(train.n_items),
-        "interactions": {
-            name: None if log is None else len(log) for name, log in parts.items()
-        },
+        "interactions": {name: None if log is None else len(log) for name, log in parts.items()},
         "fingerprints": {
             name: None if log is None else log.fingerprint() for name, log in parts.items()
         },

@@ -124,5 +124,5 @@ def _by_slice(slices: dict, clean: dict, found: dict, lead: str) -> dict[str, An
         before = np.mean([clean[seed].per_user[lead][part].mean() for seed in clean])
         after = np.mean([found[seed].per_user[lead][part].mean() for seed in found])
         kept[name] = {"users": len(part), "clean": number(before), "noisy": number(after)}
-    worst = min(kept, key=lambda name: (kept[name]["noisy"] - kept[name]["clean"]))
+    worst = min(kept, key=lambda name: kept[name]["noisy"] - kept[name]["clean"])
     return {"metric": lead, "groups": kept, "worst": worst}

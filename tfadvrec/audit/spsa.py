@@ -43,9 +43,7 @@ def spsa(
         estimate = [np.zeros(shape, np.float32) for shape in shapes]
         for _ in range(directions):
             signs = [rng.integers(0, 2, shape).astype(np.float32) * 2 - 1 for shape in shapes]
-            up, down = (
-                _loss(attacker, deltas, signs, change) for change in (probe, -probe)
-            )
+            up, down = (_loss(attacker, deltas, signs, change) for change in (probe, -probe))
             for total, sign in zip(estimate, signs, strict=True):
                 total += np.float32((up - down) / (2 * probe)) * sign
         deltas = [

@@ -1,6 +1,6 @@
 """One model under attack: what was tried on it and what each attempt did to every user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from tfadvrec.audit.evidence import Evidence
 from tfadvrec.evaluation import RankingTask
 
 NOISE, SINGLE = "random noise", "fast gradient"
-ITERATIVE, SCALE_FREE = "projected gradient", "projected gradient, scale-free loss"
+ITERATIVE, PLAIN = "projected gradient", "projected gradient, plain loss"
 WORST = "worst case per user"
-ATTACKS = (NOISE, SINGLE, ITERATIVE, SCALE_FREE)
+ATTACKS = (NOISE, SINGLE, ITERATIVE, PLAIN)
+EVERYWHERE = (NOISE, SINGLE, ITERATIVE)
 
 
 class Victim:
@@ -32,7 +33,7 @@ class Victim:
     Attributes:
         attacker: Set by `prepare`, or `None` where the model has no tables to attack.
         reason: Why not, in words.
-        losses: `(attack, size) -> ` summed loss before each step and at the end.
+        losses: `(attack, size) -> ` summed loss before each step.
         deltas: The same keys -> the perturbation, for the runs that ask to keep it.
     """
 
@@ -54,8 +55,7 @@ class Victim:
         self.reason = ""
         self.losses: dict[tuple[str, Any], list[float]] = {}
         self.deltas: dict[tuple[str, Any], Deltas] = {}
-        self.clean = task.evaluate(model, k=k)
-        self.lists = task.lists(model, k=k[0])
+        self.clean = task.evaluate(model, k=k, keep_lists=k[0])
         for metric in self.metrics:
             evidence.add((role, "clean", 0.0, metric), self.clean.per_user[metric])
 
@@ -99,7 +99,7 @@ class Victim:
             seeds = [1000 * self.seed + draw for draw in range(self.draws)]
             self._measure_noise(size, [self._delta(RandomNoise(epsilon), seed) for seed in seeds])
             return
-        scale = self.attacker.scale if attack == SCALE_FREE else 1.0
+        scale = 1.0 if attack == PLAIN else self.attacker.scale
         step = FastGradient(epsilon) if attack == SINGLE else self.iterative(epsilon)
         deltas, losses = self.attacker.attack(step, seed=self.seed, scale=scale)
         self.losses[attack, size] = losses
@@ -138,14 +138,28 @@ class Victim:
 
     def _ranked(self, deltas: Deltas) -> dict[str, np.ndarray]:
         with self.attacker.moved(deltas) as model:
-            result = self.task.evaluate(model, k=self.k, metrics=("ndcg", "hr"))
-            lists = self.task.lists(model, k=self.k[0])
+            result = self.task.evaluate(
+                model, k=self.k, metrics=("ndcg", "hr"), keep_lists=self.k[0]
+            )
         values = {metric: result.per_user[metric] for metric in self.metrics}
         hit = self.clean.per_user[f"hr@{self.k[0]}"] > 0
         gone = 1.0 - values[f"hr@{self.k[0]}"]
         values["lost hit"] = np.where(hit, gone, np.nan)
-        values["overlap"] = jaccard(self.lists, lists)
+        values["overlap"] = jaccard(self.clean.lists, result.lists)
         return values
+
+
+def sizes_of(attack: str, epsilons: Sequence[float]) -> tuple[float, ...]:
+    """The sizes at which an attack is run: all, and every second one for the plain loss.
+
+    Example:
+
+    >>> sizes_of("projected gradient, plain loss", (0.1, 0.2, 0.3, 0.5, 1.0))
+    (0.2, 0.5, 1.0)
+    """
+    if attack != PLAIN:
+        return tuple(epsilons)
+    return tuple(sorted({*epsilons[1::2], epsilons[-1]}))
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ class RankingResult:
         counts: Who and what was counted, dropped or excluded, and why.
         mask: What was never ranked, in words.
         policy: How ties, divisors and missing values are treated, in words.
+        lists: int32 `(users, length)` recommended item rows, -1 as padding, where they were kept.
     """
 
     users: np.ndarray
@@ -30,6 +31,7 @@ class RankingResult:
     counts: Mapping[str, Any]
     mask: str
     policy: str
+    lists: np.ndarray | None = None
     _means: dict[str, float] = field(default_factory=dict, repr=False)
 
     @property

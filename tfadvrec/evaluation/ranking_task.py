@@ -72,18 +72,25 @@ class RankingTask:
         metrics: Sequence[str] | None = None,
         item_vectors: np.ndarray | None = None,
         chunk: int = 1024,
+        keep_lists: int = 0,
     ) -> RankingResult:
-        """Ranks the catalogue with one model; arguments as in `tfadvrec.evaluation.evaluate`."""
+        """Ranks the catalogue with one model; arguments as in `tfadvrec.evaluation.evaluate`.
+
+        With `keep_lists`, the result's `lists` are each user's best `keep_lists` items.
+        """
         cuts, names = _cuts(k), _names(metrics)
         check_same_catalogue(self.train, [], model)
         of_lists = [name for name in names if name in LIST_METRICS]
         lists = ListMetrics(self.train, cuts, metrics=of_lists, item_vectors=item_vectors)
         parts: list[dict[str, np.ndarray]] = []
+        kept: list[np.ndarray] = []
         for start, scores in masked_scores(model, self.users, self.seen, chunk):
             wanted = self._held_out[start : start + len(scores)]
             parts.append(_from_positions(scores, wanted, cuts, names))
             if of_lists:
                 lists.add(*top(scores, max(cuts)))
+            if keep_lists:
+                kept.append(top(scores, keep_lists)[0])
         per_user = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         more = {"recommended items": lists.recommended()} if of_lists else {}
         return RankingResult(
@@ -94,14 +101,8 @@ class RankingTask:
             counts={**self.counts, **more},
             mask=self.mask,
             policy=POLICY,
+            lists=np.concatenate(kept) if kept else None,
         )
-
-    def lists(self, model: Any, *, k: int = 10, chunk: int = 1024) -> np.ndarray:
-        """Recommended lists of the evaluated users: `(users, k)` item rows, -1 where shorter."""
-        parts = [
-            top(scores, k)[0] for _, scores in masked_scores(model, self.users, self.seen, chunk)
-        ]
-        return np.concatenate(parts)
 
 
 def _from_positions(

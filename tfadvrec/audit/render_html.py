@@ -1,0 +1,75 @@
+"""A report as one HTML page that needs nothing beside it."""
+
+import base64
+import html as markup
+from collections.abc import Mapping
+from typing import Any
+
+from tfadvrec.audit.tables import Block, blocks
+
+_HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.7rem; }}
+h2 {{ margin-top: 2.4rem; border-bottom: 1px solid #ccc; padding-bottom: .2rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: .85rem; margin: .8rem 0; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0;
+  border-bottom: 1px solid #ddd; overflow-wrap: anywhere; min-width: 4.5rem; }}
+th {{ border-bottom: 2px solid #888; }}
+td {{ font-variant-numeric: tabular-nums; }}
+img {{ max-width: 100%; height: auto; }}
+figure {{ margin: 1rem 0; }} figcaption {{ font-size: .85rem; color: #555; }}
+.PASS, .FAIL, .NOT-RUN {{ font-weight: 600; white-space: nowrap; padding: .05rem .4rem;
+  border-radius: .2rem; }}
+.PASS {{ background: #d5ecf9; }} .FAIL {{ background: #fbd9c3; }}
+.NOT-RUN {{ background: #e6e6e6; }}
+</style></head><body>
+"""
+
+
+def html(record: dict[str, Any], figures: Mapping[str, bytes]) -> str:
+    """A self-contained page: no script, no link, images inside.
+
+    Args:
+        record: A report's record.
+        figures: Name -> PNG bytes, as `plots.figures` draws them.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: If a section that was run has no threat model, or limits are empty.
+    """
+    made = blocks(record)
+    body = "\n".join(_block(block, figures) for block in made)
+    return _HEAD.format(title=markup.escape(made[0].title)) + body + "\n</body></html>\n"
+
+
+def _block(block: Block, figures: Mapping[str, bytes]) -> str:
+    parts = [f"<h{block.level}>{markup.escape(block.title)}</h{block.level}>"]
+    parts += [f"<p>{markup.escape(line)}</p>" for line in block.text]
+    if block.head:
+        head = "".join(f"<th>{markup.escape(name)}</th>" for name in block.head)
+        rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in block.rows)
+        parts.append(f'<div class="wide"><table><tr>{head}</tr>\n{rows}</table></div>')
+    if block.figure and block.figure in figures:
+        data = base64.b64encode(figures[block.figure]).decode()
+        caption = markup.escape(block.caption)
+        parts.append(
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    if text in ("PASS", "FAIL", "NOT RUN"):
+        return f'<td><span class="{text.replace(" ", "-")}">{text}</span></td>'
+    return f"<td>{markup.escape(text)}</td>"
