@@ -291,3 +291,17 @@ def test_a_large_file_takes_no_python_a_row(tmp_path):
     log = Interactions.from_csv(path, duplicates="keep")
     assert np.array_equal(log.user_ids[log.user], rows[:, 0])
     assert np.array_equal(log.item_ids[log.item], rows[:, 1])
+
+
+def test_text_in_utf_16_is_recognised_and_read(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n1,tea\n2,milk\n", encoding="utf-16")
+    with pytest.raises(DataError, match='probably encoding="utf-16"'):
+        Interactions.from_csv(path)
+    assert Interactions.from_csv(path, encoding="utf-16").item_ids.tolist() == ["milk", "tea"]
+
+
+def test_characters_that_only_look_like_line_breaks_stay_in_their_field(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes("user,item\n1,a\u2028b\n2,c\x85d\n".encode())
+    assert Interactions.from_csv(path).item_ids.tolist() == ["a\u2028b", "c\x85d"]

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfadvrec.data import DataError, DataWarning, Interactions, hash_ids
+from tfadvrec.data import DataError, DataWarning, Interactions, checks, hash_ids
 from tfadvrec.data.checks import check_memory
 from tfadvrec.data.vocabulary import encode
 
@@ -98,3 +98,9 @@ def test_hash_ids_are_the_same_everywhere_and_for_every_spelling():
 def test_a_vocabulary_that_fits_no_memory_is_refused_with_its_size():
     with pytest.raises(DataError, match=r"about 1\.5 GiB.*hash_ids"):
         check_memory(1_000_000, 1_048_576, available=2**30)
+
+
+def test_a_constructor_estimates_the_memory_first(monkeypatch):
+    monkeypatch.setattr(checks, "physical_memory", lambda: 1000)
+    with pytest.raises(DataError, match="1 users and 2 items need about"):
+        Interactions.from_arrays([1, 1], [5, 6])

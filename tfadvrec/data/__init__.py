@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = face(
         "synthetic": "generator",
         "match_titles": "titles",
         "title_year": "titles",
+        "titles_of": "titles",
         "pairs": "sampling",
         "points": "sampling",
         "in_batch": "sampling",

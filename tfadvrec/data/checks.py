@@ -190,8 +190,14 @@ def check_catalogue(where: str, n_rows: int, n_items: int) -> None:
         )
 
 
-def check_varies(where: str, name: str, values: np.ndarray) -> None:
+def check_varies(where: str, name: str, values: np.ndarray, without: str = "") -> None:
     """Checks that a numeric column has at least two values, so that it can be scaled.
+
+    Args:
+        where: The source, for the message.
+        name: The column.
+        values: Numbers of shape `(n,)`.
+        without: How to leave the column out, for the message.
 
     Raises:
         DataError: When every value of more than one row is the same.
@@ -199,7 +205,7 @@ def check_varies(where: str, name: str, values: np.ndarray) -> None:
     if values.size > 1 and values.min() == values.max():
         raise DataError(
             f"{where}: column {name!r} is {plain(values[0])} in every row. It tells rows apart in "
-            "nothing and cannot be scaled: leave it out."
+            f"nothing and cannot be scaled: leave it out{without}."
         )
 
 

@@ -1,6 +1,7 @@
 """How a text file is laid out: separator, header, encoding; told from its first rows."""
 
 import codecs
+import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -141,7 +142,8 @@ def _head(path: Path, encoding: str) -> list[str]:
         raise ValueError(f"encoding: Python knows no encoding {encoding!r}.") from None
     if "\0" in text:
         raise DataError(f"{path}: there are zero bytes in it, so it is no text in {encoding}.")
-    lines = text.removeprefix("\ufeff").splitlines(keepends=True)
+    # not str.splitlines, which also cuts at characters that are no line breaks in a file
+    lines = list(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     if len(start) == _HEAD_BYTES and len(lines) > 1:
         lines = lines[:-1]
     return lines[:_HEAD_LINES]
