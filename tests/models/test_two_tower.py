@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfadvrec import losses
+from tfadvrec.adversary import AdversarialTraining, FastGradient, embedding_tables
 from tfadvrec.data import Interactions, in_batch, pairs
 from tfadvrec.models import TwoTower
 from tfadvrec.models.feature_column import FeatureColumn
@@ -160,6 +161,20 @@ def test_learns_a_checkerboard_from_pairs(blocks_log):
     batches = pairs(blocks_log, batch_size=45, negatives=2, seed=0, block=4)
     model.fit(batches, epochs=15, verbose=0, shuffle=False)
     assert rank_of_own(model, blocks_log) == 1.0
+
+
+def test_an_adversary_moves_id_and_feature_vectors_and_leaves_the_feature_tables(featured):
+    model = TwoTower.for_log(featured, **EVERY, dimension=8, seed=0)
+    tables = [table.numpy() for table in model.item_tower.tables]
+    moved = embedding_tables().find(model)
+    assert {variable.path.split("/")[1] for variable in moved} == {"id", "group", "genres", "title"}
+    robust = AdversarialTraining(model, FastGradient(epsilon=0.02))
+    robust.compile(keras.optimizers.Adam(0.01), loss=losses.InBatchSoftmax(), jit_compile=False)
+    batches = in_batch(featured, batch_size=90, seed=0, block=2)
+    logs = robust.fit(batches, epochs=2, verbose=0, shuffle=False).history
+    assert all(np.greater(logs["adversarial_loss"], logs["loss"]))
+    for before, table in zip(tables, model.item_tower.tables, strict=True):
+        np.testing.assert_array_equal(before, table)
 
 
 def test_items_without_an_id_vector_rank_by_their_features_though_nobody_took_them(featured):

@@ -282,7 +282,7 @@ def _learn(
 ) -> tuple[FeatureColumn, ...]:
     """Learns the wanted columns of one side from the rows that are given."""
     if not isinstance(wanted, Mapping):
-        wanted = dict.fromkeys(wanted or ())
+        wanted = dict.fromkeys([wanted] if isinstance(wanted, str) else wanted or ())
     columns = []
     for name, fields in wanted.items():
         if name not in features:
