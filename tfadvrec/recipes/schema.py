@@ -95,6 +95,7 @@ def check_kind(where: str, table: Any, kinds: Mapping[str, Any], key: str) -> No
 
 def unknown(where: str, got: Any, known: Any, *, what: str = "key") -> str:
     """The sentence for a word that is not one of those known; names the nearest."""
-    near = difflib.get_close_matches(str(got), list(known), 1)
+    begins = [word for word in known if got and word.startswith(str(got))]
+    near = begins or difflib.get_close_matches(str(got), list(known), 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{where} has no {what} {got!r:.60}.{hint} It takes {', '.join(known)}."

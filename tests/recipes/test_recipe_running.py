@@ -1,0 +1,155 @@
+"""A recipe, run: stages, seeds, chosen settings, and every part that can be named."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tfadvrec.models import EASE, MatrixFactorization, TwoTower
+from tfadvrec.recipes import RecipeError, making, run_recipe
+from tfadvrec.recipes.measuring import Measuring, measure, summary
+
+
+def tables(model):
+    return [weight.numpy() for weight in model.weights]
+
+
+def test_each_stage_is_logged_and_the_model_learns(small_run):
+    assert isinstance(small_run.model, MatrixFactorization)
+    assert [len(stage["loss"]) for stage in small_run.history] == [3, 2]
+    assert "adversarial_loss" in small_run.history[1]
+    assert small_run.history[0]["loss"][-1] < small_run.history[0]["loss"][0]
+    assert small_run.model.item_ids.tolist() == small_run.split.train.item_ids.tolist()
+
+
+def test_the_same_seed_gives_the_same_model_and_progress_tells_every_epoch(
+    small_recipe, small_split, small_run
+):
+    told = []
+    again = run_recipe(small_recipe, split=small_split, progress=lambda *what: told.append(what))
+    for one, two in zip(tables(small_run.model), tables(again.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert sorted({done for _, done, _ in told}) == [0, 1, 2, 3, 4, 5]
+    assert {total for _, _, total in told} == {5}
+
+
+def test_a_given_model_is_trained_on_and_seeds_differ(small_recipe, small_split):
+    one, two = (making.make_model(small_recipe, small_split.train, seed=s) for s in (0, 1))
+    before = tables(one)[0].copy()
+    assert not np.array_equal(before, tables(two)[0])
+    short = small_recipe.replace(stages=({"epochs": 1},))
+    run = run_recipe(short, split=small_split, model=one)
+    assert run.model is one
+    assert not np.array_equal(before, tables(one)[0])
+
+
+def test_settings_of_a_closed_form_are_chosen_on_the_validation_part(small_recipe, small_split):
+    recipe = dataclasses.replace(
+        small_recipe, model={"class": "EASE"}, stages=(), choose={"regularization": [1e-3, 20.0]}
+    )
+    run = run_recipe(recipe, split=small_split)
+    assert isinstance(run.model, EASE)
+    scores = {}
+    for value in (1e-3, 20.0):
+        fixed = recipe.replace(choose={}, model={"class": "EASE", "regularization": value})
+        model = run_recipe(fixed, split=small_split).model
+        scores[value] = Measuring(recipe, small_split).clean(model)["validation"].means["ndcg@10"]
+    best = max(scores, key=scores.get)
+    assert run.chosen == {"regularization": best, "validation ndcg@10": scores[best]}
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training(small_recipe, small_split):
+    wild = small_recipe.replace(
+        optimizer={"class": "SGD", "learning_rate": 1e30}, stages=({"epochs": 2},)
+    )
+    with pytest.raises(ValueError, match="the loss is not a number"):
+        run_recipe(wild, split=small_split)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "points", "in_batch"])
+@pytest.mark.parametrize("block", ["epoch", "none", 4])
+def test_every_kind_of_batches_can_be_named(small_recipe, small_split, kind, block):
+    recipe = small_recipe.replace(sampling={"kind": kind, "batch_size": 64, "block": block})
+    assert next(iter(making.make_batches(recipe, small_split.train, seed=0))) is not None
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "words"),
+    [
+        ("model", {"class": "MatrixFactorisation"}, "Did you mean 'MatrixFactorization'"),
+        ("model", {"class": "Recommender"}, "no class = 'Recommender'"),
+        ("model", {"class": "MatrixFactorization", "dim": 3}, "no key 'dim'"),
+        ("model", {"class": "MatrixFactorization", "n_users": 3}, "no key 'n_users'"),
+        ("model", {"class": "MatrixFactorization", "dimension": 0}, "dimension must be 1 or more"),
+        ("loss", {"class": "BPR"}, "no class = 'BPR'"),
+        ("loss", {"class": "Hinge", "margins": 1.0}, "Did you mean 'margin'"),
+        ("optimizer", {"class": "Adagrid"}, "Did you mean 'Adagrad'"),
+        ("optimizer", {"class": "SGD", "learning_rat": 1.0}, "Did you mean 'learning_rate'"),
+        ("sampling", {"kind": "pairs", "batch_size": 8, "block": "all"}, "block must be"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_told_with_the_nearest(
+    small_recipe, small_split, section, value, words
+):
+    with pytest.raises(RecipeError, match=words):
+        run_recipe(small_recipe.replace(**{section: value}), split=small_split)
+
+
+@pytest.mark.parametrize(
+    ("adversary", "words"),
+    [
+        ({"perturbation": "FastGradiant", "epsilon": 1.0}, "Did you mean 'FastGradient'"),
+        ({"perturbation": "FastGradient", "epsilon": 1.0, "steps": 3}, "no key 'steps'"),
+        ({"perturbation": "FastGradient", "epsilon": 1.0, "target": "tables"}, "no target ="),
+        ({"perturbation": "FastGradient", "epsilon": 1.0, "target": "variables"}, "needs pattern"),
+    ],
+)
+def test_an_adversary_that_does_not_exist_is_told_with_the_nearest(
+    small_recipe, small_split, adversary, words
+):
+    recipe = small_recipe.replace(stages=({"epochs": 1, "adversary": adversary},))
+    with pytest.raises(RecipeError, match=words):
+        run_recipe(recipe, split=small_split)
+
+
+def test_a_two_tower_is_made_with_the_features_of_the_training_part(small_recipe, small_split):
+    recipe = small_recipe.replace(
+        model={"class": "TwoTower", "dimension": 4, "item_features": ["genre"]}
+    )
+    model = making.make_model(recipe, small_split.train, seed=0)
+    assert isinstance(model, TwoTower)
+    assert [column.name for column in model.item_features] == ["genre"]
+
+
+def test_published_files_are_read_as_they_are(tmp_path, small_recipe):
+    (tmp_path / "train.tsv").write_text("1\t10\n1\t11\n2\t10\n")
+    (tmp_path / "test.tsv").write_text("1\t12\n2\t11\n")
+    data = {"source": "published"} | {p: str(tmp_path / f"{p}.tsv") for p in ("train", "test")}
+    split = making.make_split(small_recipe.replace(data=data, split={}))
+    assert (len(split.train), split.validation, len(split.test)) == (3, None, 2)
+
+
+def test_a_log_is_filtered_before_it_is_split(small_recipe):
+    data = {**small_recipe.data, "minimum_rating": 4.0, "k_core": 2}
+    split = making.make_split(small_recipe.replace(data=data))
+    assert split.train.rating.min() >= 4.0
+    whole = sum(np.bincount(part.user, minlength=part.n_users) for part in split)
+    assert whole.min() >= 2
+
+
+def test_figures_are_clean_attacked_and_noisy(small_recipe, small_split, small_run):
+    results = measure(small_recipe, small_split, small_run.model)
+    assert list(results) == ["validation", "test", "attacked 0.5", "noise 0.5"]
+    before = tables(small_run.model)
+    means = {name: result.means["ndcg@10"] for name, result in results.items()}
+    assert means["attacked 0.5"] < means["test"]
+    for one, two in zip(before, tables(small_run.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_summary_has_mean_spread_and_interval(small_recipe, small_split, small_run):
+    result = measure(small_recipe, small_split, small_run.model, attack=False)
+    row = summary([result, result])["test"]["ndcg@10"]
+    assert row["seeds"] == [row["mean"], row["mean"]]
+    assert row["std"] == 0.0
+    assert row["interval"][0] <= row["mean"] <= row["interval"][1]
