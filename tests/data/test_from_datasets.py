@@ -1,13 +1,19 @@
+import functools
+import http.server
 import os
+import threading
+import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from etils import epath
+from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.structured import movielens as structured
 
 from tfadvrec.data import DataError, Interactions, fetching, movielens, sources
-from tfadvrec.data.tfds_child import tables_of
+from tfadvrec.data.tfds_child import fetch, tables_of
 
 
 @pytest.fixture
@@ -69,6 +75,53 @@ def test_the_child_process_hands_over_a_prepared_set(builder, tmp_path, monkeypa
     tables = fetching.through_tfds("100k", fetching.time.monotonic() + 5)
     log = sources.assemble(tables, "100k", "TFDS")
     assert log.fingerprint() == movielens("100k", tmp_path / "ml-100k").fingerprint()
+
+
+@pytest.fixture
+def published(tmp_path, ml_100k_files, monkeypatch):
+    """A server on this machine that has a zip of the set; its address and what is asked of it."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "ml-100k.zip", "w") as archive:
+        for name, text in ml_100k_files.items():
+            archive.writestr(f"ml-100k/{name}", text.encode("latin-1"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/ml-100k.zip", folder / "ml-100k.zip"
+        server.shutdown()
+
+
+class Unprepared:
+    """What the child asks of a builder whose set is not prepared yet."""
+
+    name = "movielens"
+
+    def __init__(self, root, url, archive):
+        self.data_dir_root = epath.Path(root)
+        self.data_path = self.data_dir_root / "movielens"
+        self.builder_config = structured.MovieLensConfig(
+            name="100k-ratings", format_version="100k", table_option="ratings", download_url=url
+        )
+        self.url_infos = {url: checksums.compute_url_info(archive)}
+
+
+def test_a_download_is_checked_and_read_as_published(published, tmp_path, write, ml_100k_files):
+    url, archive = published
+    tables = fetch(Unprepared(tmp_path / "tfds", url, archive), "100k")
+    log = sources.assemble(tables, "100k", "TFDS")
+    expected = movielens("100k", write(tmp_path / "files", ml_100k_files))
+    assert log.fingerprint() == expected.fingerprint()
+
+
+def test_a_download_with_another_checksum_is_refused(published, tmp_path):
+    url, archive = published
+    builder = Unprepared(tmp_path / "tfds", url, archive)
+    archive.write_bytes(archive.read_bytes() + b"more")
+    with pytest.raises(tfds.download.download_manager.NonMatchingChecksumError):
+        fetch(builder, "100k")
 
 
 def test_any_tf_data_of_dicts_is_a_log():

@@ -43,12 +43,12 @@ class Unreachable(Exception):
 
 
 def through_tfds(which: str, deadline: float) -> Tables:
-    """Lets TensorFlow Datasets download and prepare the set, in a child process.
+    """Lets TensorFlow Datasets download the set, in a child process.
 
     Args:
         which: `"100k"` or `"latest-small"`.
         deadline: The moment (`time.monotonic`) at which the download must have ended. Importing
-            TensorFlow and preparing what was downloaded do not count.
+            TensorFlow and reading what was downloaded do not count.
 
     Returns:
         The tables.
