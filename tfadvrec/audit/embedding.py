@@ -110,6 +110,11 @@ def half_size(victim: Victim, attack: str, epsilons: Sequence[float]) -> float |
     return None
 
 
+def half_label(attack: str) -> str:
+    """What the run at the size where the twin has lost half is stored under."""
+    return f"half, {attack}"
+
+
 def headline(victims: list[Victim], attack: str, epsilons: Sequence[float]) -> dict[str, Any]:
     """What model and twin keep at the size where the twin has lost half, both run at that size."""
     judge = victims[-1]
@@ -118,7 +123,7 @@ def headline(victims: list[Victim], attack: str, epsilons: Sequence[float]) -> d
     if size is None:
         reason = f"the {judge.role} does not lose half of its {judge.lead} within the grid"
         return record | {"relative": None, "reason": reason}
-    label = f"half, {attack}"
+    label = half_label(attack)
     for_each(victims, lambda victim: victim.run(attack, size, size=label, keep=True))
     evidence = judge.evidence
     pairs = {v.role: (v.key(attack, label), v.key("clean", 0.0)) for v in victims}

@@ -16,7 +16,6 @@ OF_ATTACK = dict(
     zip((*ATTACKS, WORST), ("#666666", "#E69F00", "#0072B2", "#CC79A7", "#000000"), strict=True)
 )
 MARKERS = {"model": "o", "twin": "s"}
-STYLE = {"axes.spines.top": False, "axes.spines.right": False}
 
 
 def figures(record: dict[str, Any]) -> dict[str, bytes]:
@@ -53,6 +52,13 @@ def _draw(
     return held.getvalue()
 
 
+def _label(record: dict[str, Any], role: str) -> str:
+    """A model's label, short enough for a legend; a dollar sign is no formula."""
+    text = record["models"][role]["label"]
+    text = text if len(text) <= 32 else text[:29] + "..."
+    return text.replace("$", r"\$")
+
+
 def _name(metric: str) -> str:
     return metric.upper()
 
@@ -71,7 +77,7 @@ def _curves(figure: Figure, record: dict[str, Any], attack: str) -> None:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, kind in zip(panels, ("relative", "absolute"), strict=True):
         for role in record["curves"]:
-            label = record["models"][role]["label"]
+            label = _label(record, role)
             size, value, low, high = _curve(record, role, attack, kind)
             colour = COLOURS[role]
             axes.fill_between(size, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -86,9 +92,7 @@ def _curves(figure: Figure, record: dict[str, Any], attack: str) -> None:
             label="random ranking",
         )
         axes.set_xlabel(
-            "size / mean length of the model's rows"
-            if kind == "relative"
-            else "size (l2, absolute)"
+            "size / mean norm of the model's rows" if kind == "relative" else "size (l2, absolute)"
         )
         axes.grid(alpha=0.3)
         axes.set_xlim(left=0)
@@ -124,9 +128,9 @@ def _attacks(figure: Figure, record: dict[str, Any]) -> None:
         style = "--" if attack == NOISE else ":" if attack == WORST else "-"
         axes.fill_between(size, low, high, color=colour, alpha=0.10, linewidth=0)
         axes.plot(size, value, style, color=colour, marker="o", ms=4, label=attack)
-    axes.set_xlabel("size / mean length of the model's rows")
+    axes.set_xlabel("size / mean norm of the model's rows")
     axes.set_ylabel(f"{_name(record['lead'])} (mean over users, 95% band)")
-    axes.set_title(f"{record['models']['model']['label']}: every attack", fontsize=12)
+    axes.set_title(f"{_label(record, 'model')}: every attack", fontsize=12)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
@@ -140,7 +144,7 @@ def _rows(record: dict[str, Any]) -> int:
 def _clean(figure: Figure, record: dict[str, Any]) -> None:
     lead, axes = record["lead"], figure.subplots()
     rows = [
-        (record["models"][role]["label"], COLOURS[role], metrics[lead])
+        (_label(record, role), COLOURS[role], metrics[lead])
         for role, metrics in record["clean"].items()
     ]
     rows += [(name, COLOURS["grey"], m[lead]) for name, m in record["baselines"].items()]
@@ -172,7 +176,7 @@ def _convergence(figure: Figure, record: dict[str, Any]) -> None:
     ):
         axes.plot(np.arange(len(losses)), losses, style, color=colour, lw=2, label=name)
     axes.set_xlabel("step of the attack")
-    axes.set_ylabel("summed loss over all training triples")
+    axes.set_ylabel("summed loss (scores in the model's margins)")
     axes.set_title(
         f"Has the attack converged? Size {record['control']['relative']:.2f} of the mean row norm",
         fontsize=12,

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfadvrec.adversary import ProjectedGradient, RandomNoise
 from tfadvrec.audit.checks import FAIL, PASS, Check, check, spoken
+from tfadvrec.audit.embedding import half_label
 from tfadvrec.audit.evidence import Evidence
 from tfadvrec.audit.sanity_model import model_checks
 from tfadvrec.audit.spsa import spsa
@@ -58,6 +59,7 @@ class Sanity:
         self.model, self.twin, self.epsilons, self.size = model, twin, list(epsilons), size
         self.trained_against, self.seed = trained_against, seed
         self.evidence: Evidence = model.evidence
+        self.label = half_label(ITERATIVE)
         self.queries = 0
         self.losses: dict[str, list[float]] = {}
 
@@ -65,16 +67,18 @@ class Sanity:
         """The extra attacks at one size: more steps, a restart, without gradients, transfer."""
         model, size = self.model, self.size
         epsilon, attacker = model.epsilon(size), model.attacker
-        model.run(ITERATIVE, size, size="control", keep=True)
-        model.run(NOISE, size, size="control")
+        if (ITERATIVE, self.label) not in model.deltas:
+            model.run(ITERATIVE, size, size=self.label, keep=True)
         longer = model.iterative(epsilon, steps=2 * model.steps)
         restart = RandomStart(epsilon, steps=model.steps, step_size=2.5 * epsilon / model.steps)
-        self.losses["as reported"] = model.losses[ITERATIVE, "control"]
+        self.losses["as reported"] = model.losses[ITERATIVE, self.label]
         for name, perturbation in ((LONGER, longer), (RESTART, restart)):
-            deltas, self.losses[name] = attacker.attack(perturbation, seed=self.seed)
-            model.measure(name, "control", deltas)
+            deltas, self.losses[name] = attacker.attack(
+                perturbation, seed=self.seed, scale=attacker.scale
+            )
+            model.measure(name, self.label, deltas)
         deltas, self.queries = spsa(attacker, epsilon, seed=self.seed)
-        model.measure(BLACK_BOX, "control", deltas)
+        model.measure(BLACK_BOX, self.label, deltas)
         if self.twin is not None and self.twin.attacker is not None:
             self._transfer()
 
@@ -82,12 +86,13 @@ class Sanity:
         shapes = [[c.shape for c in victim.attacker.clean] for victim in (self.model, self.twin)]
         if shapes[0] != shapes[1]:
             return
-        self.twin.run(ITERATIVE, self.size, size="control", keep=True)
+        if (ITERATIVE, self.label) not in self.twin.deltas:
+            self.twin.run(ITERATIVE, self.size, size=self.label, keep=True)
         factor = self.model.epsilon(1.0) / max(self.twin.epsilon(1.0), 1e-12)
-        found = self.twin.deltas[ITERATIVE, "control"].values()
+        found = self.twin.deltas[ITERATIVE, self.label].values()
         paths = [variable.path for variable in self.model.attacker.variables]
         moved = {path: np.float32(factor) * d for path, d in zip(paths, found, strict=True)}
-        self.model.measure(TRANSFER, "control", moved)
+        self.model.measure(TRANSFER, self.label, moved)
 
     def checks(self) -> list[Check]:
         """All lines of the box, in the order of the reference."""
@@ -148,7 +153,7 @@ class Sanity:
         return check(name, not lost, detail)
 
     def _converged(self) -> Check:
-        gaps = {name: self._gap(ITERATIVE, name, "control") for name in (LONGER, RESTART)}
+        gaps = {name: self._gap(ITERATIVE, name, self.label) for name in (LONGER, RESTART)}
         moved = [name for name, gap in gaps.items() if gap["low"] > 0]
         parts = [f"{name}: costs {spoken(gap)} more" for name, gap in gaps.items()]
         detail = f"at size {self.size:.3g}, " + "; ".join(parts)
@@ -176,7 +181,7 @@ class Sanity:
         return check(_NAMES[3], closed and not rises, detail)
 
     def _against(self, name: str, other: str, remark: str) -> Check:
-        gap = self._gap(other, ITERATIVE, "control")
+        gap = self._gap(other, ITERATIVE, self.label)
         detail = (
             f"at size {self.size:.3g} ({remark}): value under it minus under the gradient attack "
             f"{spoken(gap)}"
@@ -184,7 +189,7 @@ class Sanity:
         return check(name, gap["high"] >= 0, detail)
 
     def _transferred(self) -> Check:
-        if self.model.key(TRANSFER, "control") not in self.evidence.columns:
+        if self.model.key(TRANSFER, self.label) not in self.evidence.columns:
             reason = (
                 "no twin was given"
                 if self.twin is None

@@ -181,8 +181,8 @@ def _headline(record: dict[str, Any]) -> Iterator[Block]:
         "Embedding perturbation",
         text=(
             "Sizes are multiples of the mean length of all attacked rows (the fourth column); the "
-            "attack divides scores by the model's own typical margin (the last column), so that longer "
-            "tables do not hide behind a saturated loss; the plain-loss attack does not.",
+            "attack divides scores by the model's own typical margin (the last column), so that "
+            "longer tables do not hide behind a saturated loss; the plain-loss attack does not.",
         ),
         head=("model", "mean user norm", "mean item norm", "mean row norm", "typical margin"),
         rows=norms,
@@ -199,9 +199,7 @@ def _headline(record: dict[str, Any]) -> Iterator[Block]:
             f"about half of its {head['metric']} (found by interpolation, then run at that size)."
         ]
         if gap:
-            text.append(
-                f"The model keeps {percent(gap)} of its own more than the twin does of its own."
-            )
+            text.append(f"Share kept, model minus twin: {percent(gap)}.")
         yield Block(
             title,
             level=3,

@@ -28,7 +28,7 @@ def training_triples(
     order = rng.permutation(len(train))
     user, positive = train.user[order].astype(np.int64), train.item[order]
     negative = other_items(train, user, rng)
-    size = min(batch_size, max(len(order), 1))
+    size = -(-max(len(order), 1) // max(1, -(-len(order) // batch_size)))
     padding = -len(order) % size
     items = np.pad(np.stack([positive, negative], axis=1), ((0, padding), (0, 0)))
     labels = np.pad(
