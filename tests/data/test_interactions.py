@@ -160,5 +160,5 @@ def test_a_log_needs_interactions_and_two_items():
 
 
 def test_a_constant_rating_is_an_error_that_says_what_to_do():
-    with pytest.raises(DataError, match=r"is 1\.0 in every row.*leave it out with rating=False"):
+    with pytest.raises(DataError, match=r"is 1\.0 in every row.*leave it out .rating=False"):
         Interactions.from_arrays([1, 2], [5, 6], rating=[1.0, 1.0])

@@ -152,7 +152,9 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
         dropped["repeated (user, item) pairs"] = keep.size - twice.size
         keep = twice
     if rating is not None:
-        checks.check_varies(raw.source, roles["rating"], rating[keep], " (rating=False)")
+        checks.check_varies(
+            raw.source, roles["rating"], rating[keep], " (rating=False; None for arrays)"
+        )
     user, user_ids = _compact(users.rows[keep], users.ids)
     item, item_ids = _compact(items.rows[keep], items.ids)
     checks.check_memory(len(user_ids), len(item_ids))
