@@ -81,7 +81,7 @@ def run(preset: str, log: Interactions, seeds: int, *, rate: float, softmax: boo
     """Both starts on one log, seed by seed."""
     split = leave_last_out(log, validation=True)
     source = tar.data.movielens("100k")
-    id_map = match_titles(titles(source), titles(log))
+    id_map = match_titles(titles(source), titles(log), years=1)
     curves = {"preset": [], "scratch": []}
     for seed in range(seeds):
         tuned = tar.Recommender.from_preset(
