@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.audit.evidence import Evidence, number
-from tfadvrec.audit.victim import (
+from tfadvrec.audit.attack_names import (
     ATTACKS,
     EVERYWHERE,
     ITERATIVE,
     NOISE,
     PLAIN,
     WORST,
-    Victim,
-    for_each,
     sizes_of,
 )
+from tfadvrec.audit.evidence import Evidence, number
+from tfadvrec.audit.victim import Victim, for_each
 
 THREAT_MODEL = {
     "goal": "untargeted: lower the ranking quality of all users at once",

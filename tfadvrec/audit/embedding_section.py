@@ -6,11 +6,19 @@ from typing import Any
 import numpy as np
 
 from tfadvrec.audit import embedding
+from tfadvrec.audit.attack_names import (
+    ATTACKS,
+    EVERYWHERE,
+    ITERATIVE,
+    PLAIN,
+    WORST,
+    sizes_of,
+)
 from tfadvrec.audit.evidence import number
 from tfadvrec.audit.sanity import Sanity
 from tfadvrec.audit.sections import not_run, section
 from tfadvrec.audit.triples import training_triples
-from tfadvrec.audit.victim import ATTACKS, EVERYWHERE, ITERATIVE, PLAIN, WORST, Victim, sizes_of
+from tfadvrec.audit.victim import Victim
 
 
 def embedding_section(

@@ -8,7 +8,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tfadvrec.audit.victim import ATTACKS, ITERATIVE, NOISE, PLAIN, WORST
+from tfadvrec.audit.attack_names import (
+    ATTACKS,
+    ITERATIVE,
+    NOISE,
+    PLAIN,
+    WORST,
+)
 
 # Okabe and Ito's colours, told apart with every common colour vision.
 COLOURS = {"model": "#0072B2", "twin": "#D55E00", "other": "#009E73", "grey": "#666666"}

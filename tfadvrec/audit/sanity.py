@@ -6,21 +6,21 @@ from typing import Any
 import numpy as np
 
 from tfadvrec.adversary import ProjectedGradient, RandomNoise
-from tfadvrec.audit.checks import FAIL, PASS, Check, check, spoken
-from tfadvrec.audit.embedding import half_label
-from tfadvrec.audit.evidence import Evidence
-from tfadvrec.audit.sanity_model import model_checks
-from tfadvrec.audit.spsa import spsa
-from tfadvrec.audit.victim import (
+from tfadvrec.audit.attack_names import (
     EVERYWHERE,
     ITERATIVE,
     NOISE,
     PLAIN,
     SINGLE,
     WORST,
-    Victim,
     sizes_of,
 )
+from tfadvrec.audit.checks import FAIL, PASS, Check, check, spoken
+from tfadvrec.audit.embedding import half_label
+from tfadvrec.audit.evidence import Evidence
+from tfadvrec.audit.sanity_model import model_checks
+from tfadvrec.audit.spsa import spsa
+from tfadvrec.audit.victim import Victim
 from tfadvrec.evaluation import Random
 
 LONGER, RESTART, BLACK_BOX, TRANSFER = "twice the steps", "random start", "SPSA", "transfer"

@@ -71,6 +71,8 @@ def _deterministic(victim: Victim) -> Check:
 
 
 def _raw_scores(victim: Victim) -> Check:
+    if victim.attacker is None:
+        return check("Logits, not probabilities", None, f"no attack: {victim.reason}")
     scores = _scores(victim)
     low, high = float(scores.min()), float(scores.max())
     within = low >= 0.0 and high <= 1.0

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfadvrec.audit.victim import ATTACKS, WORST
+from tfadvrec.audit.attack_names import (
+    ATTACKS,
+    WORST,
+)
 
 NOTHING = "-"
 
@@ -109,7 +112,7 @@ def _header(record: dict[str, Any]) -> Iterator[Block]:
     yield Block(
         "Threat models",
         text=("They are never merged, and there is no overall score.",),
-        head=("section", "status", *names),
+        head=("section", "status", "goal (or why it was not run)", "knowledge", "capability"),
         rows=tuple(
             (
                 section["title"],

@@ -1,20 +1,15 @@
 """One model under attack: what was tried on it and what each attempt did to every user."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tfadvrec.adversary import FastGradient, ProjectedGradient, RandomNoise, embedding_tables
+from tfadvrec.audit.attack_names import NOISE, PLAIN, SINGLE, WORST
 from tfadvrec.audit.attacker import Attacker, Deltas
 from tfadvrec.audit.evidence import Evidence
 from tfadvrec.evaluation import RankingTask
-
-NOISE, SINGLE = "random noise", "fast gradient"
-ITERATIVE, PLAIN = "projected gradient", "projected gradient, plain loss"
-WORST = "worst case per user"
-ATTACKS = (NOISE, SINGLE, ITERATIVE, PLAIN)
-EVERYWHERE = (NOISE, SINGLE, ITERATIVE)
 
 
 class Victim:
@@ -147,19 +142,6 @@ class Victim:
         values["lost hit"] = np.where(hit, gone, np.nan)
         values["overlap"] = jaccard(self.clean.lists, result.lists)
         return values
-
-
-def sizes_of(attack: str, epsilons: Sequence[float]) -> tuple[float, ...]:
-    """The sizes at which an attack is run: all, and every second one for the plain loss.
-
-    Example:
-
-    >>> sizes_of("projected gradient, plain loss", (0.1, 0.2, 0.3, 0.5, 1.0))
-    (0.2, 0.5, 1.0)
-    """
-    if attack != PLAIN:
-        return tuple(epsilons)
-    return tuple(sorted({*epsilons[1::2], epsilons[-1]}))
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> np.ndarray:
