@@ -30,8 +30,10 @@ def seen():
     return table
 
 
+@pytest.mark.parametrize("most_words", [2**24, 0], ids=["bits", "search"])
 @pytest.mark.parametrize("strategy", ["uniform", "popularity"])
-def test_negatives_are_never_positives(seen, strategy):
+def test_negatives_are_never_positives(seen, strategy, monkeypatch, most_words):
+    monkeypatch.setattr("tfadvrec.data.negatives.MOST_WORDS", most_words)
     drawn = Negatives.of(log_of(seen), count=50, strategy=strategy)
     users = tf.range(40)
     for seed in range(5):
@@ -160,7 +162,9 @@ def test_points_can_carry_ratings(seen):
     np.testing.assert_array_equal(y.numpy()[:, 0], 1 + x["user_id"].numpy() % 5)
 
 
-def test_in_batch_marks_every_accidental_hit(seen):
+@pytest.mark.parametrize("most_words", [2**24, 0], ids=["bits", "search"])
+def test_in_batch_marks_every_accidental_hit(seen, monkeypatch, most_words):
+    monkeypatch.setattr("tfadvrec.data.negatives.MOST_WORDS", most_words)
     log = log_of(seen)
     x, y = next(iter(in_batch(log, batch_size=64, seed=0)))
     user, item, labels = x["user_id"].numpy(), x["item_id"].numpy(), y.numpy()

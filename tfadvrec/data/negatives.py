@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from scipy import sparse
 
 from tfadvrec.data.checks import DataError
 from tfadvrec.data.interactions import Interactions
 
 REDRAWS = 8
+MOST_WORDS = 2**24  # 64 MiB of bits: half a thousand million user-item pairs
 STRATEGIES = ("uniform", "popularity")
 
 
@@ -30,6 +32,9 @@ class Negatives(tf.experimental.ExtensionType):
         count: How many negatives a positive gets.
         strategy: `"uniform"` or `"popularity"`.
         rounds: How many halvings the binary search needs.
+        bits: uint32 `(users * words,)`, bit i of a user's words is item i; none where it would
+            take more than 64 MiB, and the binary search decides instead.
+        words: Words a user has in `bits`, 0 where there are none.
     """
 
     start: tf.Tensor
@@ -41,6 +46,8 @@ class Negatives(tf.experimental.ExtensionType):
     count: int
     strategy: str
     rounds: int
+    bits: tf.Tensor
+    words: int
 
     @classmethod
     def of(cls, log: Interactions, *, count: int = 1, strategy: str = "uniform") -> "Negatives":
@@ -69,6 +76,7 @@ class Negatives(tf.experimental.ExtensionType):
                 "users or train with negatives=0."
             )
         share = log.popularity() / max(len(log), 1)
+        bits, words = _packed(seen)
         keep, alias = _alias_table(share)
         return cls(
             start=tf.constant(seen.indptr, tf.int32),
@@ -80,6 +88,8 @@ class Negatives(tf.experimental.ExtensionType):
             count=count,
             strategy=strategy,
             rounds=math.ceil(math.log2(int(degree.max(initial=1)) + 1)),
+            bits=tf.constant(bits, tf.uint32),
+            words=words,
         )
 
     def draw(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -121,6 +131,10 @@ class Negatives(tf.experimental.ExtensionType):
         return rank + (low - begin)
 
     def _contains(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        if self.words:
+            word = tf.gather(self.bits, user * self.words + item // 32)
+            shifted = tf.bitwise.right_shift(word, tf.cast(item % 32, tf.uint32))
+            return tf.cast(tf.bitwise.bitwise_and(shifted, tf.constant(1, tf.uint32)), tf.bool)
         begin = tf.gather(self.start, user) + tf.zeros_like(item)
         end = tf.gather(self.start, user + 1) + tf.zeros_like(item)
         low = self._search(begin, end, lambda place: tf.gather(self.items, place) < item)
@@ -138,6 +152,19 @@ class Negatives(tf.experimental.ExtensionType):
 
         # a loop, not unrolled: XLA's fusion would compute each halving again in the next
         return tf.while_loop(lambda *_: True, halve, (low, high), maximum_iterations=self.rounds)[0]
+
+
+def _packed(seen: sparse.csr_matrix) -> tuple[np.ndarray, int]:
+    """Each user's positives as bits in 32-bit words, and the words a user has."""
+    users, items = seen.shape
+    words = -(-items // 32)
+    if users * words > MOST_WORDS:
+        return np.zeros(0, np.uint32), 0
+    table = np.zeros(users * words, np.uint32)
+    owner = np.repeat(np.arange(users), np.diff(seen.indptr))
+    flag = np.uint32(1) << (seen.indices % 32).astype(np.uint32)
+    np.bitwise_or.at(table, owner * words + seen.indices // 32, flag)
+    return table, words
 
 
 def _bits(shape: list, seed: tf.Tensor) -> tf.Tensor:
