@@ -143,13 +143,32 @@ class Sanity:
         text = f"value under noise ({self.model.draws} draws of all tables) minus under the attack"
         return self._at_every_size(_NAMES[4], gaps, text)
 
+    def _floor(self) -> tuple[Any, ...]:
+        """Key of the column of a random ranking."""
+        model = self.model
+        key = ("random", "clean", 0.0, model.lead)
+        if key not in self.evidence.columns:
+            random = Random(n_users=model.task.train.n_users, n_items=model.task.train.n_items)
+            found = model.task.evaluate(random, k=model.k, metrics=("ndcg", "hr"))
+            self.evidence.add(key, found.per_user[model.lead])
+        return key
+
     def _at_every_size(self, name: str, gaps: dict[float, dict], text: str) -> Check:
-        """PASS unless some interval lies below zero: there the supposedly weaker one won."""
-        lost = [size for size, gap in gaps.items() if gap["high"] < 0]
+        """PASS unless some interval lies below zero: there the supposedly weaker one won.
+
+        Where the attack leaves no more than a random ranking, it has nothing left to take, and
+        what is weaker or stronger there is chance.
+        """
+        keys = {size: self.model.key(ITERATIVE, size) for size in gaps}
+        above = {n: self.evidence.difference(key, self._floor())["low"] for n, key in keys.items()}
+        lost = [size for size, gap in gaps.items() if gap["high"] < 0 < above[size]]
         least = min(gaps, key=lambda size: gaps[size]["value"])
         detail = f"{text}, smallest at size {least:g}: {spoken(gaps[least])}"
         if lost:
             detail += f"; clearly negative at {', '.join(f'{size:g}' for size in lost)}"
+        done = [f"{size:g}" for size, low in above.items() if low <= 0]
+        if done:
+            detail += f"; not judged where the ranking is already random: {', '.join(done)}"
         return check(name, not lost, detail)
 
     def _converged(self) -> Check:
@@ -167,10 +186,7 @@ class Sanity:
             for before, after, size in zip(keys, keys[1:], self.epsilons, strict=False)
             if evidence.difference(after, before)["low"] > 0
         ]
-        rng_model = Random(n_users=model.task.train.n_users, n_items=model.task.train.n_items)
-        floor = model.task.evaluate(rng_model, k=model.k, metrics=("ndcg", "hr"))
-        evidence.add(("random", "clean", 0.0, model.lead), floor.per_user[model.lead])
-        last = evidence.difference(keys[-1], ("random", "clean", 0.0, model.lead))
+        last = evidence.difference(keys[-1], self._floor())
         closed = last["low"] <= 0
         detail = (
             f"at the largest size {self.epsilons[-1]:g} the model is {spoken(last)} above a random "

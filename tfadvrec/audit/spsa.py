@@ -9,8 +9,8 @@ def spsa(
     attacker: Attacker,
     epsilon: float,
     *,
-    steps: int = 10,
-    directions: int = 8,
+    steps: int = 8,
+    directions: int = 5,
     seed: int = 0,
 ) -> tuple[Deltas, int]:
     """Climbs the loss by differences of loss values along random directions.
