@@ -190,7 +190,8 @@ def _convergence(figure: Figure, record: dict[str, Any]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=9)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
 
 
 def _natural(figure: Figure, record: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ h2 {{ margin-top: 2.4rem; border-bottom: 1px solid #ccc; padding-bottom: .2rem; 
 table {{ border-collapse: collapse; font-size: .85rem; margin: .8rem 0; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0;
   border-bottom: 1px solid #ddd; overflow-wrap: anywhere; min-width: 4.5rem; }}
-th {{ border-bottom: 2px solid #888; }}
+th {{ border-bottom: 2px solid #888; overflow-wrap: normal; }}
 td {{ font-variant-numeric: tabular-nums; }}
 img {{ max-width: 100%; height: auto; }}
 figure {{ margin: 1rem 0; }} figcaption {{ font-size: .85rem; color: #555; }}
