@@ -137,8 +137,11 @@ def test_the_regulariser_is_counted_once_for_each_pass(blocks_log):
 # -- the perturbation -------------------------------------------------------------------------
 
 
-def step_by_hand(model, x, y, epsilon, weight, rate):
-    """APR's SGD step in NumPy: table mode, repeated rows summed before they are normalised."""
+def step_by_hand(model, x, y, epsilon, weight, rate, steps=None):
+    """APR's SGD step in NumPy: table mode, repeated rows summed before they are normalised.
+
+    With `steps`, the attack takes that many of size 2.5 epsilon / steps, each projected.
+    """
     p, q = weights(model)
     users, items = np.asarray(x["user_id"]), np.asarray(x["item_id"])
 
@@ -156,21 +159,34 @@ def step_by_hand(model, x, y, epsilon, weight, rate):
     def unit(g):
         return g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-12)
 
+    def further(delta, g):
+        delta = delta + 2.5 * epsilon / steps * unit(g)
+        length = np.linalg.norm(delta, axis=1, keepdims=True)
+        return delta * np.minimum(1, epsilon / np.maximum(length, 1e-12))
+
     gp, gq, clean = gradient(p, q)
-    ap, aq, adversarial = gradient(p + epsilon * unit(gp), q + epsilon * unit(gq))
+    dp, dq = epsilon * unit(gp), epsilon * unit(gq)
+    if steps:
+        dp, dq = np.zeros_like(p), np.zeros_like(q)
+        for _ in range(steps):
+            ap, aq, _ = gradient(p + dp, q + dq)
+            dp, dq = further(dp, ap), further(dq, aq)
+    ap, aq, adversarial = gradient(p + dp, q + dq)
     return p - rate * (gp + weight * ap), q - rate * (gq + weight * aq), clean, adversarial
 
 
+@pytest.mark.parametrize("steps", [None, 3])
 @pytest.mark.parametrize("jit", [True, False], ids=["xla", "graph"])
-def test_a_step_is_the_papers_step_with_repeated_rows(blocks_log, jit):
+def test_a_step_is_the_papers_step_with_repeated_rows(blocks_log, jit, steps):
     x = {
         "user_id": np.array([0, 0, 0, 3]),
         "item_id": np.array([[2, 5], [2, 7], [4, 5], [1, 2]]),
     }
     y = np.tile(np.array([[1.0, 0.0]], np.float32), (4, 1))
     model = factors(blocks_log)
-    expected = step_by_hand(model, x, y, 0.5, 2.0, 0.1)
-    robust = AdversarialTraining(model, FastGradient(0.5), weight=2.0)
+    expected = step_by_hand(model, x, y, 0.5, 2.0, 0.1, steps)
+    perturbation = ProjectedGradient(0.5, steps=steps) if steps else FastGradient(0.5)
+    robust = AdversarialTraining(model, perturbation, weight=2.0)
     robust.compile(keras.optimizers.SGD(0.1), loss=BayesianPersonalizedRanking(), jit_compile=jit)
     logs = robust.train_on_batch(x, y, return_dict=True)
     np.testing.assert_allclose(weights(model)[0], expected[0], rtol=2e-5, atol=1e-6)

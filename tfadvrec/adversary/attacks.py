@@ -98,7 +98,9 @@ def _summed_gradient(
     loss = loss or BayesianPersonalizedRanking()
     training = {"training": False} if model._call_has_training_arg else {}
 
-    @tf.function(reduce_retracing=True, jit_compile=bool(model.supports_jit))
+    jit = all(layer.supports_jit for layer in model._flatten_layers())
+
+    @tf.function(reduce_retracing=True, jit_compile=jit)
     def one(x: Any, y: Any) -> list[tf.Tensor]:
         sources = [v.value for v in variables]
         with tf.GradientTape() as tape:

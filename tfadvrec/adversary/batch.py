@@ -43,8 +43,8 @@ class Batch:
         self.x, self.y, self.sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.flat = list(keras.tree.flatten(self.x))
         self.positions = target.select(self.x)
-        if not all(layer.built for layer in model._flatten_layers()):
-            self._forward()
+        for i in self.positions:
+            self.flat[i] = tf.convert_to_tensor(self.flat[i])
         self.targets = target.find(model)
         self.rows: list[Rows] = []
 
@@ -81,7 +81,10 @@ class Batch:
         return self._flat([merge_rows(g, dense=self.dense) for g in gradients])
 
     def _flat(self, gradients: list[Gradient]) -> list[tf.Tensor]:
-        return [part.flat(g) for part, g in zip(self.rows, gradients, strict=True)]
+        flat = [part.flat(g) for part, g in zip(self.rows, gradients, strict=True)]
+        # a scaled loss may overflow until its scale is found: such rows stay where they are
+        finite = [tf.reduce_all(tf.math.is_finite(g), axis=-1, keepdims=True) for g in flat]
+        return [tf.where(mask, g, 0) for mask, g in zip(finite, flat, strict=True)]
 
     def _updates(self, gradients: list[Gradient], penalty: list[Gradient]) -> list[Gradient]:
         return [
@@ -100,14 +103,10 @@ class Batch:
             for value in watched:
                 tape.watch(value)
             y_pred = self._forward()
-            loss = self.model.compute_loss(
-                x=self.x,
-                y=self.y,
-                y_pred=y_pred,
-                sample_weight=self.sample_weight,
-                training=True,
+            loss = self.model._compute_loss(
+                self.x, self.y, y_pred, self.sample_weight, training=True
             )
-            penalty = self._penalty()
+            penalty = self._penalty(loss.dtype)
             bare = scale(loss if penalty is None else loss - penalty)
             scaled_penalty = None if penalty is None else scale(penalty)
         gradients = tape.gradient(bare, sources + watched)
@@ -121,9 +120,9 @@ class Batch:
         training = {"training": True} if self.model._call_has_training_arg else {}
         return self.model(x, **training)
 
-    def _penalty(self) -> tf.Tensor | None:
-        """The regularisers that Keras's own `compute_loss` has added to the loss."""
+    def _penalty(self, dtype: tf.DType) -> tf.Tensor | None:
+        """What Keras's own `compute_loss` has added to the compiled loss, if there is one."""
         own = type(self.model).compute_loss is not keras.Model.compute_loss
-        if own or not self.model.losses:
+        if own or self.model._compile_loss is None or not self.model.losses:
             return None
-        return tf.add_n([tf.cast(tf.reduce_sum(part), tf.float32) for part in self.model.losses])
+        return tf.add_n([tf.cast(tf.reduce_sum(part), dtype) for part in self.model.losses])

@@ -23,8 +23,10 @@ class AdversarialTraining(BlockTraining, keras.Model):
     `gradient + weight * adversarial gradient`. Saving or exporting this model saves or exports
     the model inside; the perturbation is never part of it.
 
-    The attack follows the gradient of the loss without the model's own regularisers. Both passes
-    use one dropout mask, and batch statistics are what the clean pass left. Repeated rows of a
+    The attack follows the gradient of the compiled loss, without what `add_loss` and weight
+    regularisers add to it; a model that has no compiled loss, or a `compute_loss` of its own, is
+    attacked on all of its loss. Both passes use one dropout mask, and batch statistics and metrics
+    are what the clean pass left. Repeated rows of a
     batch are one row: their gradients are summed before the attack normalises them and before
     the optimizer sees them. `weight=0` is plain training.
 
@@ -69,6 +71,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
         self.model, self.perturbation, self.weight = model, perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
         self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
+        self.built = model.built
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.model._call_has_training_arg:
@@ -85,23 +88,23 @@ class AdversarialTraining(BlockTraining, keras.Model):
         **options: Any,
     ) -> None:
         """As in Keras; loss and metrics are compiled into the model inside."""
-        super().compile(optimizer=optimizer, **options)
         self.model.compile(
-            optimizer=self.optimizer,
+            optimizer=optimizer,
             loss=loss,
             loss_weights=loss_weights,
             metrics=metrics,
             weighted_metrics=weighted_metrics,
             **options,
         )
+        # the precision of the model inside has decided whether the loss is scaled
+        options["auto_scale_loss"] = False
+        super().compile(optimizer=self.model.optimizer, **options)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ) -> tf.Tensor:
         """The loss of the model inside, its own `compute_loss` included."""
-        return self.model.compute_loss(
-            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
-        )
+        return self.model._compute_loss(x, y, y_pred, sample_weight, training=training)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Any]:
         """The metrics of the model inside, with this model's loss."""
@@ -125,13 +128,19 @@ class AdversarialTraining(BlockTraining, keras.Model):
                 "AdversarialTraining runs on one replica: a row's gradient would have to be "
                 "summed over the replicas before it is normalised, which is not done yet."
             )
+        if not self.model.built:
+            self.build_on(data)
         batch = Batch(self.model, data, self.target, dense=bool(self.jit_compile))
-        state = self.model.non_trainable_variables
-        before = [tf.identity(v.value) for v in state]
+        seeds = {
+            id(v): tf.identity(v.value)
+            for v in self.model.non_trainable_variables
+            if "seed_generator_state" in v.path
+        }
         clean = batch.first_pass()
+        state = [*self.model.non_trainable_variables, *self.model.metrics_variables]
         after = [tf.identity(v.value) for v in state]
         # the adversarial passes draw the clean pass's dropout masks
-        same = [b if _is_seed(v) else a for v, b, a in zip(state, before, after, strict=True)]
+        same = [seeds.get(id(v), value) for v, value in zip(state, after, strict=True)]
         try:
             _assign(state, same)
             ascend(
@@ -153,6 +162,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
     def build_on(self, data: Any) -> None:
         """Builds the model inside, which holds layers, loss and metrics."""
         self.model._symbolic_build(data_batch=data)
+        self.built = True
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluation of the model inside; nothing is attacked."""
@@ -208,7 +218,8 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     def _plain(self, data: Any) -> Mapping[str, tf.Tensor]:
         logs = dict(super().train_on(data))
-        self._adversarial_tracker.update_state(self._loss_tracker.result())
+        clean = [v.value for v in self._loss_tracker.variables]
+        _assign(self._adversarial_tracker.variables, clean)
         return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
 
     def _seed(self) -> tf.Tensor:
@@ -228,10 +239,6 @@ class AdversarialTraining(BlockTraining, keras.Model):
         self._adversarial_tracker.update_state(moved.loss, sample_weight=rows)
         logs = self.compute_metrics(batch.x, batch.y, clean.y_pred, batch.sample_weight)
         return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
-
-
-def _is_seed(variable: keras.Variable) -> bool:
-    return "seed_generator_state" in variable.path
 
 
 def _assign(variables: list[keras.Variable], values: list[tf.Tensor]) -> None:

@@ -58,7 +58,7 @@ class BlockTraining:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
         variables = self.trainable_variables
