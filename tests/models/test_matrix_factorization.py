@@ -93,6 +93,46 @@ def test_what_is_left_when_everything_is_excluded(model, blocks_log):
     assert items.tolist() == [["", ""]]
 
 
+def test_a_log_of_other_rows_cannot_be_excluded(model, blocks_log):
+    """Its row numbers stand for other users and items: wrong lists, silently."""
+    import dataclasses
+
+    for side in ("user_ids", "item_ids"):
+        other = dataclasses.replace(blocks_log, **{side: getattr(blocks_log, side)[::-1]})
+        with pytest.raises(DataError, match=f"the model's own {side[:4]} ids"):
+            model.recommend(["u00"], 2, exclude=other)
+
+
+def test_the_catalogue_is_scored_in_float32(blocks_log):
+    """Lower precision has no score below every other for what is excluded."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = MatrixFactorization(n_users=20, n_items=20, dimension=4, seed=0).bind(blocks_log)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    items, scores = model.recommend(["u00"], 20, exclude=blocks_log)
+    assert scores.dtype == np.float32
+    assert items[0].tolist()[11:] == [""] * 9
+
+
+def test_the_number_of_candidates_may_be_unknown_and_the_regulariser_counts_each(blocks_log):
+    import tensorflow as tf
+
+    model = MatrixFactorization(n_users=20, n_items=20, dimension=4, seed=0, regularization=0.5)
+    users, items = np.array([1, 2]), np.array([[0, 1, 2], [3, 4, 5]])
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)]
+    )
+    def penalty(users, items):
+        model({"user_id": users, "item_id": items}, training=True)
+        return model.losses[0]
+
+    p, q = model.user_embedding.embeddings.numpy(), model.item_embedding.embeddings.numpy()
+    expected = 0.5 * (np.mean(p[users] ** 2) + np.mean((q[items] ** 2).sum(axis=1)))
+    assert float(penalty(users, items)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_ids_must_be_bound_first():
     model = MatrixFactorization(n_users=2, n_items=2, dimension=2)
     with pytest.raises(ValueError, match=r"model.bind\(log\)"):

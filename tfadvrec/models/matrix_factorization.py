@@ -81,7 +81,8 @@ class MatrixFactorization(Recommender):
         rows = ops.convert_to_tensor(inputs["item_id"])
         items = self.item_embedding(rows)
         if training and self.regularization:
-            lengths = ops.mean(ops.square(users)) + ops.mean(ops.square(items)) * items.shape[-2]
+            candidates = ops.sum(ops.square(items), axis=-2)
+            lengths = ops.mean(ops.square(users)) + ops.mean(candidates)
             self.add_loss(self.regularization * lengths)
         if len(rows.shape) == 1:
             scores = ops.matmul(users, ops.transpose(items))

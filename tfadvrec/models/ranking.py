@@ -34,6 +34,8 @@ def recommend(
             "the model does not know its ids yet: call model.bind(log) with the training log, or "
             "model.set_ids(user_ids, item_ids)"
         )
+    if exclude is not None:
+        _check_vocabularies(model, exclude)
     rows = _rows(model, users, unknown)
     lists = [
         _top(model, rows[i : i + CHUNK], k, exclude, unknown) for i in range(0, len(rows), CHUNK)
@@ -44,6 +46,20 @@ def recommend(
     nothing = scores == np.finfo(np.float32).min
     ids[nothing] = "" if ids.dtype.kind in "UO" else -1
     return ids, scores
+
+
+def _check_vocabularies(model: "Recommender", exclude: "Interactions") -> None:
+    for side, known, given in (
+        ("user", model.user_ids, exclude.user_ids),
+        ("item", model.item_ids, exclude.item_ids),
+    ):
+        if not np.array_equal(known, given):
+            raise DataError(
+                f"exclude must be a log with the model's own {side} ids in the model's order "
+                f"({len(known)} ids: {known[:5].tolist()}). Received {len(given)} ids: "
+                f"{given[:5].tolist()}. Pass the log that the model is bound to, or a part of it "
+                "(log.take(rows))."
+            )
 
 
 def _rows(model: "Recommender", users: Sequence[Any], unknown: str) -> np.ndarray:

@@ -102,8 +102,9 @@ class Recommender(BlockTraining, keras.Model):
             float32 `(batch, n_items)`.
         """
         rows = check_rows(users, self.n_users, "user")
-        items = self.embed_items(tf.range(self.n_items))
-        return tf.matmul(self.embed_users(rows), items, transpose_b=True)
+        users = tf.cast(self.embed_users(rows), tf.float32)
+        items = tf.cast(self.embed_items(tf.range(self.n_items)), tf.float32)
+        return tf.matmul(users, items, transpose_b=True)
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """As in Keras, after a check that every row exists."""
@@ -127,7 +128,7 @@ class Recommender(BlockTraining, keras.Model):
             users: User ids.
             k: How many items, at most `n_items`.
             exclude: A log whose interactions are left out of its users' lists (usually the
-                training log), or None.
+                training log), or None. It has the model's own ids, in the model's order.
             unknown: What a user id that the model does not know gets: `"error"`, the ranking of
                 the `"mean"` user, or an `"empty"` row.
 
@@ -136,7 +137,7 @@ class Recommender(BlockTraining, keras.Model):
             left for has an empty id (text) or -1 (integers) and the lowest float32 as its score.
 
         Raises:
-            DataError: An unknown user id with `unknown="error"`.
+            DataError: An unknown user id with `unknown="error"`, or `exclude` has other ids.
         """
         from tfadvrec.models.ranking import recommend
 
@@ -205,7 +206,8 @@ def check_rows(rows: Any, size: int, side: str) -> tf.Tensor:
     if values.dtype.kind not in "iu":
         raise DataError(
             f"{side} rows must be integers. Received: {values.dtype}, first values "
-            f"{values.ravel()[:5].tolist()}. Look ids up first: log.lookup_users(ids), log.lookup_items(ids)."
+            f"{values.ravel()[:5].tolist()}. Look ids up first: log.lookup_users(ids), "
+            "log.lookup_items(ids)."
         )
     bad = np.flatnonzero((values.ravel() < 0) | (values.ravel() >= size))
     if len(bad):
