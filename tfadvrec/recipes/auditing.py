@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from tfadvrec.recipes.measuring import Measuring
+from tfadvrec.recipes.measuring import QUICK_BASELINES, Measuring
 from tfadvrec.recipes.recipe import Recipe
 from tfadvrec.recipes.run_folder import RunFolder
 from tfadvrec.recipes.running import Progress, run_recipe
@@ -35,7 +35,7 @@ def audit_run(
     split, recipe = folder.split, folder.recipe
     told = progress or (lambda text, done, total: None)
     told("fitting baselines", 0, 1)
-    fitted = Measuring(recipe, split).baselines(baselines)
+    fitted = Measuring(recipe, split).baselines(baselines, QUICK_BASELINES)
 
     def rebuild(log: Any, seed: int) -> Any:
         changed = split._replace(train=log)

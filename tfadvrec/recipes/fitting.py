@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfadvrec.recipes.measuring import Measuring
+from tfadvrec.recipes.measuring import QUICK_BASELINES, Measuring
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.run_folder import RunFolder, save_run
 from tfadvrec.recipes.running import Progress, run_recipe
@@ -139,7 +139,9 @@ def evaluate_run(
     models = {folder.recipe.name: folder.model()} | ({} if twin is None else {"twin": twin})
     if baselines:
         names = affordable(folder.split.train.n_items)
-        models |= {name: run.model for name, run in measuring.baselines(names).items()}
+        models |= {
+            name: run.model for name, run in measuring.baselines(names, QUICK_BASELINES).items()
+        }
     return {
         "part": part,
         "users": len(measuring.tasks[part].users),

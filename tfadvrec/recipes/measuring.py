@@ -15,6 +15,12 @@ BASELINES: dict[str, dict[str, list]] = {  # argument -> values to choose from
     "PureSVD": {"rank": [10, 20, 30, 50]},
     "EASE": {"regularization": [50.0, 100.0, 200.0, 500.0, 1000.0]},
 }
+# The same where somebody waits
+QUICK_BASELINES: dict[str, dict[str, list]] = {
+    "MostPopular": {},
+    "ItemKNN": {"neighbours": [100], "shrink": [10.0]},
+    "EASE": {"regularization": [100.0, 200.0, 500.0]},
+}
 
 
 class Measuring:
@@ -94,11 +100,14 @@ class Measuring:
             told[f"noise {relative:g}"] = f"Random directions of the same size, {size}; test part."
         return told
 
-    def baselines(self, names: Sequence[str]) -> dict[str, Any]:
+    def baselines(
+        self, names: Sequence[str], choices: Mapping[str, dict[str, list]] = BASELINES
+    ) -> dict[str, Any]:
         """Fits baselines, their settings chosen on the validation part.
 
         Args:
             names: Class names.
+            choices: Class name -> argument -> values to choose from.
 
         Returns:
             Name -> `Run`.
@@ -107,7 +116,7 @@ class Measuring:
 
         fitted = {}
         for name in names:
-            choose = BASELINES.get(name, {}) if "validation" in self.tasks else {}
+            choose = choices.get(name, {}) if "validation" in self.tasks else {}
             recipe = Recipe(name=name, data=self.recipe.data, model={"class": name}, choose=choose)
             fitted[name] = run_recipe(recipe, split=self.split)
         return fitted
