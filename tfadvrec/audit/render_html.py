@@ -5,7 +5,8 @@ import html as markup
 from collections.abc import Mapping
 from typing import Any
 
-from tfadvrec.audit.tables import Block, blocks
+from tfadvrec.audit.block import Block
+from tfadvrec.audit.tables import blocks
 
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tfadvrec.audit.tables import Block, blocks
+from tfadvrec.audit.block import Block
+from tfadvrec.audit.tables import blocks
 
 
 def markdown(record: dict[str, Any]) -> str:

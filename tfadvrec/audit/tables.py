@@ -1,38 +1,15 @@
 """The report's content as titled blocks of text and tables, the same for Markdown and HTML."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from tfadvrec.audit.attack_names import (
     ATTACKS,
     WORST,
 )
+from tfadvrec.audit.block import Block
 
 NOTHING = "-"
-
-
-@dataclass(frozen=True)
-class Block:
-    """One part of the page.
-
-    Attributes:
-        title: Heading.
-        level: 2 or 3.
-        text: Paragraphs.
-        head: Column names of the table, empty for none.
-        rows: Its cells.
-        figure: Name of the figure below, or `None`.
-        caption: What the figure shows, for those who cannot see it.
-    """
-
-    title: str
-    level: int = 2
-    text: tuple[str, ...] = ()
-    head: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = field(default=())
-    figure: str | None = None
-    caption: str = ""
 
 
 def blocks(record: dict[str, Any]) -> list[Block]:
