@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.presets.replacing import check_replaceable
 from tfadvrec.recipes.measuring import QUICK_BASELINES, Measuring
 from tfadvrec.recipes.recipe import Recipe, load_recipe
-from tfadvrec.recipes.run_folder import RunFolder, save_run
+from tfadvrec.recipes.run_folder import NAMES, RunFolder, save_run
 from tfadvrec.recipes.running import Progress, run_recipe
 from tfadvrec.recipes.schema import SPLIT, RecipeError, unknown
 
@@ -101,6 +102,7 @@ def fit_log(
     """
     from tfadvrec.recipes.making import make_split
 
+    check_replaceable(folder, known=NAMES)
     split = make_split(recipe)
     check_split(split)
     start = (lambda: _start(preset, split.train, id_map)) if preset else (lambda: None)

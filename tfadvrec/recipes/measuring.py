@@ -56,8 +56,10 @@ class Measuring:
         """Situation -> test `RankingResult` under attack and noise; nothing without tables.
 
         One perturbation of the embedding tables, from the gradient of the pairwise loss over all
-        training triples. Its size is relative to the model's own mean row norm: a model cannot
-        gain by growing its vectors.
+        training triples. Its size is relative to the model's own mean row norm, and its scores
+        are divided by the model's typical margin: a model cannot gain by growing its vectors,
+        neither in length nor by a loss that has gone flat. The same attack on the plain loss
+        stands beside it.
         """
         from tfadvrec import adversary, losses
         from tfadvrec.audit.attacker import Attacker
@@ -70,12 +72,14 @@ class Measuring:
         results, steps = {}, self.recipe.attack["steps"]
         for relative in self.recipe.attack["relative_epsilon"]:
             size, norm = relative * attacker.norms["all"], self.recipe.attack["norm"]
+            climb = adversary.ProjectedGradient(size, steps=steps, norm=norm)
             moves = {
-                f"attacked {relative:g}": adversary.ProjectedGradient(size, steps=steps, norm=norm),
-                f"noise {relative:g}": adversary.RandomNoise(size, norm=norm),
+                f"attacked {relative:g}": (climb, attacker.scale),
+                f"attacked, plain loss {relative:g}": (climb, 1.0),
+                f"noise {relative:g}": (adversary.RandomNoise(size, norm=norm), 1.0),
             }
-            for situation, perturbation in moves.items():
-                deltas, _ = attacker.attack(perturbation, seed=ATTACK_SEED)
+            for situation, (perturbation, scale) in moves.items():
+                deltas, _ = attacker.attack(perturbation, seed=ATTACK_SEED, scale=scale)
                 with attacker.moved(deltas):
                     results[situation] = self.rank(model, "test")
         return results
@@ -95,7 +99,12 @@ class Measuring:
             size = f"{relative:g} times the model's own mean row norm ({attack['norm']})"
             told[f"attacked {relative:g}"] = (
                 f"ProjectedGradient of {attack['steps']} steps on the embedding tables, one "
-                f"perturbation from the gradient over all training triples, size {size}; test part."
+                f"perturbation from the gradient over all training triples, scores divided by the "
+                f"model's typical margin, size {size}; test part."
+            )
+            told[f"attacked, plain loss {relative:g}"] = (
+                "The same attack on the loss as it was trained, whose gradient is weak where the "
+                f"model is sure; size {size}; test part."
             )
             told[f"noise {relative:g}"] = f"Random directions of the same size, {size}; test part."
         return told

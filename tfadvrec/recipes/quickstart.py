@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadvrec.presets import files
-from tfadvrec.presets.replacing import replacing, write_file
+from tfadvrec.presets.replacing import check_replaceable, replacing, write_file
 from tfadvrec.recipes import run_folder
 from tfadvrec.recipes.auditing import stage_classes
 from tfadvrec.recipes.fitting import DEFAULT, affordable, check_split, scaled
@@ -24,11 +24,16 @@ LEFT = run_folder.NAMES | {SUMMARY, SERVING, "report.json", "report.md", "report
 SAID = Callable[[str], None]
 
 
+def _import_tensorflow() -> None:
+    import tensorflow  # noqa: F401
+
+
 def quickstart(
     output: str | os.PathLike = "tfadvrec-quickstart",
     *,
     data: str = "movielens",
     epochs: int | None = None,
+    start: Callable[[], None] = _import_tensorflow,
     progress: Progress | None = None,
     say: SAID | None = None,
 ) -> dict[str, Any]:
@@ -44,6 +49,7 @@ def quickstart(
             the synthetic log is used, and said so.
         epochs: Epochs in all; by default enough for a hundred thousand interactions, fewer for
             longer logs.
+        start: Called first, to load TensorFlow; its time is counted.
         progress: Called with a text, how much is done, and of how much.
         say: Called with a line that a reader must not miss.
 
@@ -57,12 +63,14 @@ def quickstart(
     """
     folder, seconds = Path(output), {}
     began, told = time.perf_counter(), progress or (lambda text, done, total: None)
+    recipe = recipe_for(data)
+    check_replaceable(folder, known=LEFT)
     with _stage(seconds, "start"):
-        import tensorflow  # noqa: F401
+        start()
     with replacing(folder, known=LEFT) as room:
         with _stage(seconds, "data"):
             told("getting the data", 0, 1)
-            recipe, split = _data(data, say or (lambda text: None))
+            recipe, split = _data(recipe, say or (lambda text: None))
             recipe = scaled(recipe, epochs or _affordable(len(split.train)))
         with _stage(seconds, "train"):
             run = run_recipe(recipe, split=split, progress=progress)
@@ -91,16 +99,29 @@ def quickstart(
     return summary
 
 
-def _data(data: str, say: SAID) -> tuple[Recipe, Any]:
-    """The recipe with its data, and the split."""
+def recipe_for(data: str) -> Recipe:
+    """The quickstart's recipe for `"movielens"`, `"synthetic"`, or a log's path.
+
+    Raises:
+        FileNotFoundError: When there is no such log.
+    """
+    recipe = load_recipe(DEFAULT).replace(name=NAME, twin=TWIN, description="", text="")
+    if data == "movielens":
+        return recipe
+    if data == "synthetic":
+        return recipe.replace(data={"source": "synthetic"})
+    if not os.path.exists(data):
+        raise FileNotFoundError(2, "there is no such log", data)
+    if os.path.isdir(data) or data.endswith(".zip"):
+        return recipe.replace(data={"source": "movielens", "path": data})
+    return recipe.replace(data={"source": "file", "path": data})
+
+
+def _data(recipe: Recipe, say: SAID) -> tuple[Recipe, Any]:
+    """The recipe and its split; the made-up log where the data cannot be had."""
     from tfadvrec.data import SourceUnavailable
     from tfadvrec.recipes.making import make_split
 
-    recipe = load_recipe(DEFAULT).replace(name=NAME, twin=TWIN, description="", text="")
-    if data == "synthetic":
-        recipe = recipe.replace(data={"source": "synthetic"})
-    elif data != "movielens":
-        recipe = recipe.replace(data=_source(data))
     try:
         split = make_split(recipe)
     except SourceUnavailable as error:
@@ -110,15 +131,6 @@ def _data(data: str, say: SAID) -> tuple[Recipe, Any]:
         split = make_split(recipe)
     check_split(split)
     return recipe, split
-
-
-def _source(path: str) -> dict[str, Any]:
-    """The data section for a path: a log's file, or MovieLens as GroupLens publishes it."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(2, "there is no such log", path)
-    if os.path.isdir(path) or path.endswith(".zip"):
-        return {"source": "movielens", "path": path}
-    return {"source": "file", "path": path}
 
 
 def _affordable(interactions: int) -> int:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tfadvrec import presets
+from tfadvrec.presets import files
+from tfadvrec.presets.replacing import check_replaceable
 from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
 from tfadvrec.recipes.provenance import fingerprint, provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
@@ -43,6 +45,7 @@ def train_preset(
     """
     from tfadvrec.recipes.making import make_split
 
+    check_replaceable(folder, known=files.NAMES)
     twin = check_twin(recipe, find_twin(recipe.twin)) if recipe.twin else None
     split = make_split(recipe) if split is None else split
     measuring = Measuring(recipe, split)
