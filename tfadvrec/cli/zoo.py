@@ -147,7 +147,7 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
     if trained:
         metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
         own = metrics.get("models", {}).get(recipe.name, {})
-        attacked = [s for s in own if s.startswith("attacked")]
+        attacked = [s for s in own if s.startswith("attacked ")]
         record["test"] = own.get("test", {})
         record["attacked"] = own[attacked[len(attacked) // 2]] if attacked else {}
     return record
