@@ -29,7 +29,8 @@ def fit(
         str | None, typer.Option(help="Go on from a zoo preset or a preset's folder.")
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="A TOML recipe; by default that of mf_apr_ml_100k.")
+        str | None,
+        typer.Option(help="A recipe: a TOML file or a preset's name; by default mf_apr_ml_100k."),
     ] = None,
     out: Annotated[Path, typer.Option("--output", help="Where the run goes.")] = Path("runs/fit"),
     user: Column = None,

@@ -42,11 +42,10 @@ def quickstart(
 
         tfadvrec quickstart --data clicks.csv --output first-look
     """
-    start_tensorflow()
     from tfadvrec.recipes.quickstart import quickstart as run
 
     with progress() as told:
-        summary = run(out, data=data, epochs=epochs, progress=told, say=say)
+        summary = run(out, data=data, epochs=epochs, start=start_tensorflow, progress=told, say=say)
     if json:
         print_json(summary)
     else:

@@ -38,6 +38,27 @@ def replacing(folder: str | os.PathLike, *, known: Collection[str]) -> Iterator[
     Raises:
         PresetError: When `folder` holds other things, or cannot be written.
     """
+    folder = check_replaceable(folder, known=known)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        _sync_folder(temporary)
+        _swap(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(folder: str | os.PathLike, *, known: Collection[str]) -> Path:
+    """Makes sure that `replacing` would replace a folder, before hours of work are put in it.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        PresetError: When `folder` holds other things or is none.
+    """
     folder = Path(os.path.abspath(folder))
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise PresetError(f"{folder} exists and is not a folder; choose another place.")
@@ -51,15 +72,7 @@ def replacing(folder: str | os.PathLike, *, known: Collection[str]) -> Iterator[
             f"{folder} holds other things ({', '.join(strange[:5])}) and is not replaced. "
             "Choose a new or an empty folder."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-    temporary.mkdir()
-    try:
-        yield temporary
-        _sync_folder(temporary)
-        _swap(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
 
 
 def _swap(temporary: Path, folder: Path) -> None:

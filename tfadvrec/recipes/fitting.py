@@ -22,7 +22,7 @@ LARGEST_EASE = 10_000  # items; its matrix grows with their square
 def fitting_recipe(
     log: str | None,
     *,
-    recipe: Path | None = None,
+    recipe: str | None = None,
     preset: str | None = None,
     options: Mapping[str, Any] | None = None,
     split: str | None = None,
@@ -32,7 +32,7 @@ def fitting_recipe(
 
     Args:
         log: The log's file, or `None` for the recipe's own data.
-        recipe: A recipe's file.
+        recipe: A recipe's file, or a zoo preset's name.
         preset: A preset whose recipe is followed.
         options: How the log is read.
         split: Kind of split, in place of the recipe's.
