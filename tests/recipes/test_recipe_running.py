@@ -139,7 +139,13 @@ def test_a_log_is_filtered_before_it_is_split(small_recipe):
 
 def test_figures_are_clean_attacked_and_noisy(small_recipe, small_split, small_run):
     results = measure(small_recipe, small_split, small_run.model)
-    assert list(results) == ["validation", "test", "attacked 0.5", "noise 0.5"]
+    assert list(results) == [
+        "validation",
+        "test",
+        "attacked 0.5",
+        "attacked, plain loss 0.5",
+        "noise 0.5",
+    ]
     before = tables(small_run.model)
     means = {name: result.means["ndcg@10"] for name, result in results.items()}
     assert means["attacked 0.5"] < means["test"]

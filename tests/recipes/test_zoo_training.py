@@ -29,7 +29,13 @@ def test_figures_stand_beside_the_twin_and_the_baselines(folder):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert list(metrics["models"]) == ["small_apr", "small_bpr", "MostPopular"]
     for name in ("small_apr", "small_bpr"):
-        assert list(metrics["models"][name]) == ["validation", "test", "attacked 0.5", "noise 0.5"]
+        assert list(metrics["models"][name]) == [
+            "validation",
+            "test",
+            "attacked 0.5",
+            "attacked, plain loss 0.5",
+            "noise 0.5",
+        ]
         row = metrics["models"][name]["test"]["ndcg@10"]
         assert len(row["seeds"]) == 2
         assert row["interval"][0] <= row["seeds"][0] <= row["interval"][1]

@@ -42,7 +42,7 @@ def quickstart(
 
         tfadvrec quickstart --data clicks.csv --output first-look
     """
-    from tfadvrec.recipes.quickstart import quickstart as run
+    from tfadvrec.recipes.quick_start import quickstart as run
 
     with progress() as told:
         summary = run(out, data=data, epochs=epochs, start=start_tensorflow, progress=told, say=say)

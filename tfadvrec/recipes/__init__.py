@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = face(
         "RunFolder": "run_folder",
         "save_run": "run_folder",
         "load_run": "run_folder",
-        "quickstart": "quickstart",
+        "quickstart": "quick_start",
     },
 )
