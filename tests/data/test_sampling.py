@@ -43,6 +43,17 @@ def test_negatives_are_never_positives(seen, strategy, monkeypatch, most_words):
         assert not seen[np.arange(40)[:, None], items].any()
 
 
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 7, 8, 9])
+def test_the_search_among_positives_ends_for_every_number_of_them(degree):
+    """The last two items are free: only a search to the very end finds them."""
+    seen = np.arange(degree + 2)[None, :] < degree
+    drawn = Negatives.of(log_of(seen), count=64)
+    items = drawn.draw(tf.constant([0]), tf.constant([1, 2])).numpy()
+    assert set(items[0].tolist()) == {degree, degree + 1}
+    marked = drawn.is_positive(tf.constant([0]), tf.range(degree + 2)).numpy()
+    np.testing.assert_array_equal(marked, seen)
+
+
 def test_uniform_negatives_reach_every_unseen_item_equally_often(seen):
     drawn = Negatives.of(log_of(seen), count=4000)
     items = drawn.draw(tf.range(40), tf.constant([1, 2])).numpy()
@@ -146,6 +157,20 @@ def test_seeds_reproduce_and_differ(seen):
 
     np.testing.assert_array_equal(first(1), first(1))
     assert not np.array_equal(first(1), first(2))
+
+
+def test_the_draws_of_one_interaction_differ_by_epoch_and_by_seed():
+    """Where there is no order to differ in, only the key of the draws can."""
+    log = log_of(np.arange(500)[None, :] == 3)
+
+    def epochs(seed):
+        data = pairs(log, batch_size=1, negatives=20, seed=seed)
+        return [x["item_id"].numpy() for _ in range(2) for x, _ in data]
+
+    first, second = epochs(1)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, epochs(2)[0])
+    np.testing.assert_array_equal(first, epochs(1)[0])
 
 
 def test_points_are_one_candidate_a_row(seen):
