@@ -30,9 +30,10 @@ class MatrixFactorization(Recommender):
 
     Example:
 
+    >>> import numpy as np
     >>> import tfadvrec as tar
     >>> model = tar.MatrixFactorization(n_users=3, n_items=5, dimension=4, seed=0)
-    >>> model({"user_id": [0, 2], "item_id": [[1, 4], [0, 3]]}).shape
+    >>> model({"user_id": np.array([0, 2]), "item_id": np.array([[1, 4], [0, 3]])}).shape
     TensorShape([2, 2])
 
     Reference: Koren, Bell, Volinsky, Matrix Factorization Techniques for Recommender Systems,
