@@ -130,7 +130,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
             )
         if not self.model.built:
             self.build_on(data)
-        batch = Batch(self.model, data, self.target, dense=bool(self.jit_compile))
+        batch = Batch(self.model, data, self.target, dense=self.dense_gradients)
         seeds = {
             id(v): tf.identity(v.value)
             for v in self.model.non_trainable_variables
@@ -227,7 +227,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     def _update(self, clean: Pass, moved: Pass) -> None:
         gradients = [
-            add_gradients(g, a, weight=self.weight, dense=bool(self.jit_compile))
+            add_gradients(g, a, weight=self.weight, dense=self.dense_gradients)
             for g, a in zip(clean.update, moved.update, strict=True)
         ]
         variables = self.model.trainable_variables

@@ -11,14 +11,19 @@ from tfadvrec.training.gradients import merge_rows
 
 
 def run_block(
-    model: keras.Model, block: Block, step: Callable[[Any], Mapping[str, tf.Tensor]]
+    model: keras.Model,
+    block: Block,
+    step: Callable[[Any], Mapping[str, tf.Tensor]],
+    *,
+    jit_compile: bool = True,
 ) -> dict[str, tf.Tensor]:
-    """Runs `step` on every batch of a block, in one loop that XLA can compile.
+    """Runs `step` on every batch of a block, in one loop.
 
     Args:
         model: The model whose metrics `step` updates.
         block: The batches.
         step: A `train_step` for one `(inputs, labels)` batch.
+        jit_compile: Whether XLA compiles the loop.
 
     Returns:
         The model's metrics after the last batch.
@@ -28,7 +33,10 @@ def run_block(
         step(block.batch(index))
         return [index + 1]
 
-    tf.while_loop(lambda index: index < block.steps, body, [tf.constant(0)])
+    def loop() -> None:
+        tf.while_loop(lambda index: index < block.steps, body, [tf.constant(0)])
+
+    tf.function(loop, jit_compile=jit_compile, autograph=False)()
     return model.get_metrics_result()
 
 
@@ -38,7 +46,18 @@ class BlockTraining:
     The gradient of a table is summed over the repeated rows of a batch before the optimizer
     sees it (Keras's adaptive optimizers square the occurrences one by one otherwise). A class
     that needs a step of its own overrides `train_on`, which is always given one batch.
+
+    XLA compiles the loop over a block wherever the layers support it, on a CPU too, where Keras's
+    `jit_compile="auto"` leaves plain steps uncompiled; `compile(jit_compile=False)` forbids it.
     """
+
+    _jit_asked: bool | str | None = "auto"
+    _in_compiled_block = False
+
+    def compile(self, *positional: Any, **options: Any) -> None:
+        """As in Keras."""
+        self._jit_asked = options.get("jit_compile", "auto")
+        super().compile(*positional, **options)
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; a `tf.data.Dataset` is taken in its own order, without a warning."""
@@ -50,7 +69,11 @@ class BlockTraining:
         """One step: a batch as Keras knows it, or a `Block` of batches."""
         if isinstance(data, Block):
             self.build_on(data.batch(0))
-            return run_block(self, data, self.train_on)
+            self._in_compiled_block = self._compiles_blocks()
+            try:
+                return run_block(self, data, self.train_on, jit_compile=self._in_compiled_block)
+            finally:
+                self._in_compiled_block = False
         return self.train_on(data)
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
@@ -63,9 +86,19 @@ class BlockTraining:
         self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
-        gradients = [merge_rows(g, dense=bool(self.jit_compile)) for g in gradients]
+        gradients = [merge_rows(g, dense=self.dense_gradients) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    @property
+    def dense_gradients(self) -> bool:
+        """Whether merged gradients must be dense: XLA cannot make the sparse form."""
+        return bool(self.jit_compile) or self._in_compiled_block
+
+    def _compiles_blocks(self) -> bool:
+        if self.run_eagerly or self._jit_asked is False:
+            return False
+        return all(layer.supports_jit for layer in self._flatten_layers())
 
     def build_on(self, data: Any) -> None:
         """Makes the variables of layers and compiled metrics, from the shapes of one batch.
