@@ -23,9 +23,10 @@ class BayesianPersonalizedRanking(keras.losses.Loss):
 
     Example:
 
+    >>> import numpy as np
     >>> import tfadvrec as tar
     >>> loss = tar.losses.BayesianPersonalizedRanking()
-    >>> round(float(loss([[1.0, 0.0]], [[0.5, 0.5]])), 4)
+    >>> round(float(loss(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))), 4)
     0.6931
 
     Reference: Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback,
