@@ -268,3 +268,28 @@ def test_keras_callbacks_store_and_restore_the_model_inside(tmp_path):
     assert int(again.optimizer.iterations) == 4
     stopped = robust.fit(TWO_X, TWO_Y, epochs=4, verbose=0, callbacks=callbacks[3:]).history
     assert len(stopped["loss"]) < 4
+
+
+def test_a_train_step_that_would_not_run_is_warned_of():
+    class Own(keras.Model):
+        def train_step(self, data):
+            return {}
+
+    with pytest.warns(UserWarning, match="Own has a train_step of its own"):
+        AdversarialTraining(Own(), FastGradient(0.1))
+
+
+def test_blocks_run_eagerly_too(blocks_log):
+    from tfadvrec import MatrixFactorization
+    from tfadvrec.data import pairs
+    from tfadvrec.losses import BayesianPersonalizedRanking
+
+    results = []
+    for eager in (True, False):
+        model = MatrixFactorization(n_users=20, n_items=20, dimension=4, seed=0)
+        robust = AdversarialTraining(model, FastGradient(0.5))
+        robust.compile("adagrad", loss=BayesianPersonalizedRanking(), run_eagerly=eager)
+        robust.fit(pairs(blocks_log, batch_size=30, block=100), verbose=0)
+        results.append(model.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

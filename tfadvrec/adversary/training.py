@@ -1,5 +1,6 @@
 """Training against an adversary: minimum over the weights, maximum over the perturbation."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ class AdversarialTraining(BlockTraining, keras.Model):
     the optimizer sees them. `weight=0` is plain training.
 
     Args:
-        model: The model to train, compiled or not. `compile` of this model gives it the same
+        model: The model to train, compiled or not. A `train_step` of its own is not run (and
+            warned of); its `compute_loss` is. `compile` of this model gives it the same
             optimizer, loss and metrics.
         perturbation: How the target is moved.
         weight: The weight of the loss under attack, 0 or more (lambda in the literature).
@@ -68,6 +70,12 @@ class AdversarialTraining(BlockTraining, keras.Model):
         super().__init__(name=name)
         if not weight >= 0 or weight == float("inf"):
             raise ValueError(f"weight must be a finite number, 0 or more. Received: {weight!r}")
+        if type(model).train_step not in (keras.Model.train_step, BlockTraining.train_step):
+            warnings.warn(
+                f"{type(model).__name__} has a train_step of its own, which AdversarialTraining "
+                "does not run: it trains on the model's compute_loss.",
+                stacklevel=2,
+            )
         self.model, self.perturbation, self.weight = model, perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
         self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")

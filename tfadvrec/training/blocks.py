@@ -36,7 +36,10 @@ def run_block(
     def loop() -> None:
         tf.while_loop(lambda index: index < block.steps, body, [tf.constant(0)])
 
-    tf.function(loop, jit_compile=jit_compile, autograph=False)()
+    if model.run_eagerly:
+        loop()
+    else:
+        tf.function(loop, jit_compile=jit_compile, autograph=False)()
     return model.get_metrics_result()
 
 
