@@ -3,6 +3,8 @@
 import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +34,11 @@ def test_links_of_the_page_lead_somewhere(page):
         if not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_the_zoo_table_of_the_readme_is_made_from_the_folders():
+    command = [sys.executable, "-m", "tfadvrec", "zoo", "list", "--markdown"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = text.partition("<!-- zoo table: begin -->")[2].partition("<!-- zoo table: end -->")[0]
+    assert shown.strip() == done.stdout.strip(), "run `tfadvrec zoo list --markdown`"
