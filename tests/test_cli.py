@@ -214,3 +214,15 @@ def test_a_corrupt_log_leaves_nothing(capsys, tmp_path):
     assert status == 1
     assert "bad.csv" in err
     assert sorted(os.listdir(tmp_path)) == ["bad.csv"]
+
+
+def test_the_readme_table_is_made_from_the_folders(capsys):
+    status, out, err = run(capsys, "zoo", "list", "--markdown")
+    lines = out.strip().splitlines()
+    assert status == 0
+    assert err == ""
+    assert lines[0].startswith("| preset | model | HR@10 | nDCG@10 |")
+    assert any(
+        "](zoo/matrix_factorization/mf_apr_ml_100k) | MatrixFactorization |" in x for x in lines
+    )
+    assert len({line.count("|") for line in lines}) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tfadvrec.presets import PresetError
-from tfadvrec.recipes import load_run, save_run
+from tfadvrec.recipes import Run, load_run, making, run_recipe, save_run
 from tfadvrec.recipes.fitting import (
     evaluate_run,
     fit_log,
@@ -34,6 +34,43 @@ def test_split_recipe_and_model_come_back(folder, small_run):
     )
     assert again.twin() is None
     assert again.record["figures"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"class": "EASE"},
+        {"class": "ItemKNN"},
+        {"class": "PureSVD", "rank": 5},
+        {"class": "MostPopular"},
+    ],
+    ids=lambda model: model["class"],
+)
+def test_a_closed_form_comes_back_with_its_users_histories(
+    small_recipe, small_split, tmp_path, model
+):
+    none = dict.fromkeys(("loss", "optimizer", "sampling"), {})
+    recipe = small_recipe.replace(model=model, stages=(), twin=None, text="", **none)
+    run = run_recipe(recipe, split=small_split)
+    again = load_run(save_run(tmp_path / "run", run))
+    users = np.arange(5)
+    np.testing.assert_array_equal(
+        again.model().score_catalogue(users), run.model.score_catalogue(users)
+    )
+
+
+def test_a_two_tower_comes_back_with_its_features(small_recipe, small_split, tmp_path):
+    features = {"user_features": ["age", "occupation"], "item_features": {"title": "text"}}
+    model = {"class": "TwoTower", "dimension": 4, "hidden": [8], **features}
+    recipe = small_recipe.replace(model=model, twin=None, text="")
+    made = making.make_model(recipe, small_split.train, seed=0)
+    run = Run(recipe=recipe, seed=0, split=small_split, model=made)
+    again = load_run(save_run(tmp_path / "run", run))
+    assert again.recipe.model == model
+    users = np.arange(5)
+    np.testing.assert_allclose(
+        again.model().score_catalogue(users), made.score_catalogue(users), rtol=1e-5
+    )
 
 
 def test_another_split_under_the_same_model_is_refused(folder, small_run, tmp_path):

@@ -97,8 +97,9 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def bar(text: str, done: int, total: int) -> None:
             if text not in tasks:
-                for task in tasks.values():
-                    bars.update(task, visible=False)
+                for task in bars.tasks:  # what is finished, or has no end, gives way
+                    if task.finished or (task.total or 0) <= 1:
+                        bars.update(task.id, visible=False)
                 tasks[text] = bars.add_task(text, total=total)
             bars.update(tasks[text], completed=done, total=total)
 

@@ -16,7 +16,12 @@ METRIC = "ndcg@10"
 
 
 @app.command("list")
-def list_presets(json: Json = False) -> None:
+def list_presets(
+    json: Json = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a Markdown table, as in the README.")
+    ] = False,
+) -> None:
     """List the presets with what they are and how well they rank, clean and under attack.
 
     Example:
@@ -28,6 +33,9 @@ def list_presets(json: Json = False) -> None:
     records = [_record(name, folder) for name, folder in zoo.folders().items()]
     if json:
         print_json(records)
+        return
+    if markdown:
+        print(_markdown(records))
         return
     rows = [
         [r["name"], r["family"], r["class"], r["trained"], r["weights"], _mean(r["test"]),
@@ -125,32 +133,26 @@ def train(
         show(str(folder.resolve()))
 
 
-def _record(name: str, folder: Path) -> dict[str, Any]:
-    """What a list says of a preset, from its recipe, manifest and figures alone."""
-    from tfadvrec.presets import files
-    from tfadvrec.recipes.recipe import load_recipe
+def _markdown(records: list[dict[str, Any]]) -> str:
+    """The presets as a Markdown table: means over seeds on the test part, with their spread."""
+    attacks = dict.fromkeys(r["attack"] for r in records if r["attack"])
+    columns = ["HR@10", "nDCG@10", *(f"nDCG@10 {attack}" for attack in attacks)]
+    lines = ["| preset | model | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for r in records:
+        cells = [_spread(r["test"], "hr@10"), _spread(r["test"], METRIC)]
+        cells += [_spread(r["attacked"], METRIC) if r["attack"] == a else "" for a in attacks]
+        name = f"[{r['name']}](zoo/{r['family']}/{r['name']})"
+        lines.append(f"| {name} | {r['class']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
-    recipe = load_recipe(folder / files.RECIPE)
-    trained = (folder / files.MANIFEST).is_file()
-    record = {
-        "name": name,
-        "family": folder.parent.name,
-        "class": recipe.model["class"],
-        "description": " ".join(recipe.description.split()),
-        "twin": recipe.twin,
-        "trained": trained,
-        "weights": (folder / files.WEIGHTS).is_file(),
-        "path": str(folder),
-        "test": {},
-        "attacked": {},
-    }
-    if trained:
-        metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
-        own = metrics.get("models", {}).get(recipe.name, {})
-        attacked = [s for s in own if s.startswith("attacked ")]
-        record["test"] = own.get("test", {})
-        record["attacked"] = own[attacked[len(attacked) // 2]] if attacked else {}
-    return record
+
+def _spread(figures: dict[str, Any], metric: str) -> str:
+    """A mean over seeds with its standard deviation, if there is one."""
+    figure = figures.get(metric)
+    if figure is None:
+        return ""
+    text = f"{figure['mean']:.4f}"
+    return text if figure.get("std") is None else f"{text} ± {figure['std']:.4f}"
 
 
 def _mean(figures: dict[str, Any]) -> float | None:

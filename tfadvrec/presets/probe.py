@@ -131,6 +131,8 @@ def _default_inputs(model: Any) -> dict[str, np.ndarray] | None:
     """Rows spread over both tables, first and last included."""
     if hasattr(model, "probe_inputs"):
         return model.probe_inputs()
+    if hasattr(model, "row_weights") and not model.row_weights():
+        return None  # its users are histories, which no preset holds
     if not (hasattr(model, "n_users") and hasattr(model, "n_items")):
         return None
     users = np.linspace(0, model.n_users - 1, min(8, model.n_users)).astype(np.int32)
