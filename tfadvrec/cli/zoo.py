@@ -155,5 +155,33 @@ def _spread(figures: dict[str, Any], metric: str) -> str:
     return text if figure.get("std") is None else f"{text} ± {figure['std']:.4f}"
 
 
+def _record(name: str, folder: Path) -> dict[str, Any]:
+    """What a list says of a preset, from its recipe, manifest and figures alone."""
+    from tfadvrec.presets import files
+    from tfadvrec.recipes.recipe import load_recipe
+
+    recipe = load_recipe(folder / files.RECIPE)
+    trained = (folder / files.MANIFEST).is_file()
+    record = {
+        "name": name,
+        "family": folder.parent.name,
+        "class": recipe.model["class"],
+        "description": " ".join(recipe.description.split()),
+        "twin": recipe.twin,
+        "trained": trained,
+        "weights": (folder / files.WEIGHTS).is_file(),
+        "path": str(folder),
+        "test": {},
+        "attacked": {},
+    }
+    if trained:
+        metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
+        own = metrics.get("models", {}).get(recipe.name, {})
+        attacked = [s for s in own if s.startswith("attacked ")]
+        record["test"] = own.get("test", {})
+        record["attacked"] = own[attacked[len(attacked) // 2]] if attacked else {}
+    return record
+
+
 def _mean(figures: dict[str, Any]) -> float | None:
     return figures.get(METRIC, {}).get("mean")
