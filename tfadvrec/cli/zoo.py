@@ -172,6 +172,7 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
         "weights": (folder / files.WEIGHTS).is_file(),
         "path": str(folder),
         "test": {},
+        "attack": None,
         "attacked": {},
     }
     if trained:
@@ -179,7 +180,9 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
         own = metrics.get("models", {}).get(recipe.name, {})
         attacked = [s for s in own if s.startswith("attacked ")]
         record["test"] = own.get("test", {})
-        record["attacked"] = own[attacked[len(attacked) // 2]] if attacked else {}
+        if attacked:
+            record["attack"] = attacked[len(attacked) // 2]
+            record["attacked"] = own[record["attack"]]
     return record
 
 
