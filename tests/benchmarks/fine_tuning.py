@@ -25,7 +25,7 @@ from tfadvrec.data import Interactions, Split, in_batch, leave_last_out, match_t
 from tfadvrec.evaluation import over_seeds
 
 HERE = pathlib.Path(__file__).parent
-EPOCHS = (1, 2, 3, 5, 8, 12, 16, 20, 30, 40, 60, 80)
+EPOCHS = (1, 2, 3, 5, 8, 12, 16, 20, 30, 40, 60)
 
 
 def titles(log: Interactions) -> dict:
