@@ -224,7 +224,11 @@ def test_a_download_that_hangs_is_ended_in_time(monkeypatch, tmp_path):
 
 
 def test_a_host_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: time.sleep(3))
+    def silent(*_, **__):
+        time.sleep(3)
+        raise urllib.error.URLError("too late to matter")
+
+    monkeypatch.setattr(urllib.request, "urlopen", silent)
     started = time.monotonic()
     with pytest.raises(fetching.Unreachable, match=r"no answer within 0\.5 s"):
         fetching._probe(0.5)

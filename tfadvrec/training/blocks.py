@@ -62,6 +62,12 @@ class BlockTraining:
         self._jit_asked = options.get("jit_compile", "auto")
         super().compile(*positional, **options)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As in Keras, which leaves this to classes whose `compile` is their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; a `tf.data.Dataset` is taken in its own order, without a warning."""
         if isinstance(x, tf.data.Dataset):
