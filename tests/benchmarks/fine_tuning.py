@@ -6,7 +6,7 @@
 aligned by normalised title and year, users are new. Both models have the same class, settings,
 batches and optimizer; only the starting values differ. The number of epochs is counted on the
 validation part (leave-last-out, last but one); the test part is read once, at the epoch that the
-validation part chose. Writes `results/fine_tuning.json`.
+validation part chose. Writes `results/fine_tuning_<preset>.json`.
 """
 
 import argparse
@@ -127,26 +127,33 @@ def summary(curves: dict) -> dict:
     }
 
 
+CASES = {
+    "mf_apr_ml_100k": (latest_small, {"rate": 0.05, "softmax": False}),
+    "two_tower_ml_100k": (movietweetings, {"rate": 0.05, "softmax": True}),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--preset", choices=CASES, action="append", help="all by default")
     arguments = parser.parse_args()
     folder = pathlib.Path(os.environ["TFADVREC_BENCHMARK_DATA"])
-    began = time.time()
-    cases = [
-        run("mf_apr_ml_100k", latest_small(folder), arguments.seeds, rate=0.05, softmax=False),
-        run("two_tower_ml_100k", movietweetings(folder), arguments.seeds, rate=0.05, softmax=True),
-    ]
-    report = {
-        "command": "python -m tests.benchmarks.fine_tuning",
-        "split": "leave-last-out, last but one as validation (leaks time)",
-        "date": time.strftime("%Y-%m-%d"),
-        "seconds": round(time.time() - began),
-        "cases": cases,
-    }
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "fine_tuning.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(cases, indent=1))
+    for preset in arguments.preset or CASES:
+        began = time.time()
+        read, settings = CASES[preset]
+        report = {
+            "command": f"python -m tests.benchmarks.fine_tuning --preset {preset}",
+            "split": "leave-last-out, last but one as validation (leaks time)",
+            "date": time.strftime("%Y-%m-%d"),
+            "seeds": arguments.seeds,
+            **run(preset, read(folder), arguments.seeds, **settings),
+        }
+        report["seconds"] = round(time.time() - began)
+        (HERE / "results").mkdir(exist_ok=True)
+        target = HERE / "results" / f"fine_tuning_{preset}.json"
+        target.write_text(json.dumps(report, indent=1) + "\n")
+        print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
