@@ -49,7 +49,7 @@ def test_split_recipe_and_model_come_back(folder, small_run):
 def test_a_closed_form_comes_back_with_its_users_histories(
     small_recipe, small_split, tmp_path, model
 ):
-    none = dict.fromkeys(("loss", "optimizer", "sampling"), {})
+    none = {key: {} for key in ("loss", "optimizer", "sampling")}
     recipe = small_recipe.replace(model=model, stages=(), twin=None, text="", **none)
     run = run_recipe(recipe, split=small_split)
     again = load_run(save_run(tmp_path / "run", run))
