@@ -112,6 +112,31 @@ def test_hand_written_limits_survive_and_the_rest_is_generated(toy_model, tmp_pa
     assert "| Data | blocks |" in card.read_text()
 
 
+def test_a_card_is_written_again_with_its_limits(toy_model, tmp_path):
+    card = tmp_path / "toy/README.md"
+    figure = {"mean": 0.25, "std": 0.01, "seeds": [0.25], "interval": [0.2, 0.3]}
+    metrics = {
+        "users": 7,
+        "split": "by time",
+        "k": [10],
+        "seeds": [0],
+        "models": {"a|b": {"test": {"ndcg@10": figure}, "attacked 0.5": {"ndcg@10": figure}}},
+        "situations": {"attacked 0.5": "an attack"},
+        "twin": "c",
+        "against_twin": {"test": {"ndcg@10": {"difference": 0.1, "low": -0.1, "high": 0.3}}},
+    }
+    presets.save(toy_model, tmp_path / "toy", metrics=metrics)
+    card.write_text("# old\n\n## Limits\n\nOnly for toys.\n")
+    assert presets.rewrite_card(tmp_path / "toy") == card
+    text = card.read_text()
+    assert text.startswith("# toy\n")
+    assert "| a\\|b |  | 0.2500 ± 0.0100 [0.2000, 0.3000] |  |  |" in text
+    assert "- **attacked 0.5**: an attack" in text
+    assert "| test | +0.1000 | [-0.1000, +0.3000] |" in text
+    assert text.endswith("## Limits\n\nOnly for toys.\n")
+    presets.load(tmp_path / "toy")
+
+
 def test_a_failed_save_leaves_the_earlier_preset_and_nothing_else(toy_model, tmp_path, monkeypatch):
     presets.save(toy_model, tmp_path / "toy")
     first = folder_bytes(tmp_path / "toy")

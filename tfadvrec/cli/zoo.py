@@ -155,6 +155,21 @@ def _spread(figures: dict[str, Any], metric: str) -> str:
     return text if figure.get("std") is None else f"{text} ± {figure['std']:.4f}"
 
 
+@app.command()
+def card(
+    name: Annotated[str, typer.Argument(help="A preset's name, or a preset's folder.")],
+) -> None:
+    """Write a preset's card again from its other files; its hand-written Limits section stays.
+
+    Example:
+
+        tfadvrec zoo card mf_apr_ml_100k
+    """
+    from tfadvrec.presets.saving import rewrite_card
+
+    say(f"wrote {rewrite_card(name)}")
+
+
 def _record(name: str, folder: Path) -> dict[str, Any]:
     """What a list says of a preset, from its recipe, manifest and figures alone."""
     from tfadvrec.presets import files

@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = face(
         "Preset": "loading",
         "find": "zoo",
         "folders": "zoo",
-        "write_card": "card",
+        "rewrite_card": "saving",
     },
 )

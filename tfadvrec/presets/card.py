@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.presets.card_figures import cell, figures
+
 NO_LIMITS = (
     "Nobody has written down yet what this preset is not good for. Until then: it is measured on "
     "one "
@@ -48,7 +50,7 @@ def write_card(
     parsed = tomllib.loads(recipe) if recipe else {}
     parts = [f"# {name}", parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
     if metrics:
-        parts += ["## Figures", _figures(metrics)]
+        parts += ["## Figures", figures(metrics)]
     parts += [
         "## Use",
         _use(name, config, manifest),
@@ -78,7 +80,7 @@ def _facts(
         rows.append(("Undefended twin", f"`{recipe['twin']}`"))
     versions = manifest.get("versions", {})
     rows.append(("Made with", ", ".join(f"{k} {v}" for k, v in versions.items())))
-    return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {_cell(value)} |" for key, value in rows)
+    return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {cell(value)} |" for key, value in rows)
 
 
 def split_note(split: Mapping[str, Any]) -> str:
@@ -101,51 +103,6 @@ def _stage(stage: Mapping[str, Any]) -> str:
         return f"{stage.get('epochs')} epochs without adversary"
     shown = {k: v for k, v in adversary.items() if k != "perturbation"}
     return f"{stage.get('epochs')} epochs against `{adversary['perturbation']}` ({_pairs(shown)})"
-
-
-def _figures(metrics: Mapping[str, Any]) -> str:
-    """One table a situation: rows are models, columns metrics."""
-    note = (
-        f"{metrics.get('users', '?')} users, {metrics.get('split', 'test')}. Means over "
-        f"{len(metrics.get('seeds', []))} seeds with their standard deviation; in brackets the 95% "
-        "bootstrap interval over users of the shipped seed."
-    )
-    parts = [note]
-    situations = dict.fromkeys(
-        situation for model in metrics.get("models", {}).values() for situation in model
-    )
-    for situation in situations:
-        rows = {
-            label: model[situation]
-            for label, model in metrics["models"].items()
-            if model.get(situation)
-        }
-        parts.append(f"### {situation}\n\n{_table(rows)}")
-        told = metrics.get("situations", {}).get(situation)
-        if told:
-            parts.append(told)
-    return "\n\n".join(parts)
-
-
-def _table(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
-    """A Markdown table of summarised figures."""
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = ["| model | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for label, row in rows.items():
-        cells = [_summary(row[name]) if name in row else "" for name in names]
-        lines.append(f"| {_cell(label)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _summary(figure: Mapping[str, Any]) -> str:
-    """A mean with what is known of its spread."""
-    text = f"{figure['mean']:.4f}"
-    if figure.get("std") is not None:
-        text += f" ± {figure['std']:.4f}"
-    if figure.get("interval"):
-        low, high = figure["interval"]
-        text += f" [{low:.4f}, {high:.4f}]"
-    return text
 
 
 def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -179,8 +136,3 @@ def _shipped(manifest: Mapping[str, Any]) -> str:
 def _pairs(values: Mapping[str, Any]) -> str:
     """Arguments as they would be written in a call."""
     return ", ".join(f"{key}={value!r}" for key, value in values.items())
-
-
-def _cell(value: Any) -> str:
-    """Text that cannot break out of a table."""
-    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -86,6 +86,38 @@ def save(
     return folder
 
 
+def rewrite_card(folder: str | os.PathLike) -> Path:
+    """Writes a preset's card again from its other files; the `Limits` section stays.
+
+    Args:
+        folder: A preset's folder or a zoo preset's name.
+
+    Returns:
+        The card.
+
+    Raises:
+        PresetError: See `read`.
+    """
+    from tfadvrec.presets.loading import read
+
+    preset = read(folder)
+    place = preset.path / files.CARD
+    limits = limits_of(place) or NO_LIMITS
+    text = write_card(
+        preset.path.resolve().name,
+        preset.config,
+        preset.manifest,
+        preset.recipe,
+        preset.metrics,
+        limits=limits,
+    )
+    temporary = place.with_name(f".{files.CARD}.tmp")
+    temporary.unlink(missing_ok=True)
+    write_file(temporary, text.encode("utf-8"))
+    os.replace(temporary, place)
+    return place
+
+
 def versions() -> dict[str, dict[str, str]]:
     """The versions that a manifest records."""
     packages = ("tensorflow", "keras", "numpy", "safetensors")
