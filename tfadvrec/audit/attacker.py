@@ -38,6 +38,7 @@ class Attacker:
     ):
         self.model, self.loss_function, self.variables = model, loss, list(variables)
         self.batches = [tf.nest.map_structure(tf.convert_to_tensor, batch) for batch in batches]
+        self._stacked = tf.nest.map_structure(lambda *same: tf.stack(same), *self.batches)
         self.clean = [variable.numpy() for variable in self.variables]
         self._options = {"training": False} if _takes_training(model) else {}
         self._gradients_of = self._compiled(bool(getattr(model, "supports_jit", False)))
@@ -106,13 +107,9 @@ class Attacker:
             scale: The loss sees the scores divided by this.
             batches: How many of the batches; all by default.
         """
-        parts = [
-            self._gradients_of(x, y, tf.constant(scale, tf.float32))
-            for x, y in self.batches[:batches]
-        ]
-        value = float(tf.add_n([part[0] for part in parts]))
-        sums = [tf.add_n(list(same)) for same in zip(*(part[1] for part in parts), strict=True)]
-        return value, [tf.reshape(total, [tf.shape(total)[0], -1]) for total in sums]
+        count = tf.constant(len(self.batches) if batches is None else batches)
+        value, sums = self._gradients_of(self._stacked, tf.constant(scale, tf.float32), count)
+        return float(value), [tf.reshape(total, [tf.shape(total)[0], -1]) for total in sums]
 
     @contextmanager
     def moved(self, deltas: Mapping[str, np.ndarray]) -> Iterator[keras.Model]:
@@ -134,15 +131,35 @@ class Attacker:
             variable.assign(clean + tf.reshape(delta, variable.shape))
 
     def _compiled(self, jit: bool) -> Callable[..., tuple[tf.Tensor, list[tf.Tensor]]]:
-        @tf.function(reduce_retracing=True, jit_compile=jit)
-        def gradients_of(x: Any, y: Any, scale: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """The summed loss and gradient of the first `count` batches: one loop, one compiled call.
+
+        A call for each batch would take and give back its memory each time, which costs more
+        than the arithmetic.
+        """
+
+        def of_batch(index: tf.Tensor, stacked: Any, scale: tf.Tensor) -> list[tf.Tensor]:
+            x, y = tf.nest.map_structure(lambda part: part[index], stacked)
             sources = [variable.value for variable in self.variables]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
                 scores = self.model(x, **self._options)
                 value = self.loss_function(y, scores / tf.cast(scale, scores.dtype))
             found = tape.gradient(value, sources, unconnected_gradients="zero")
-            return value, [tf.convert_to_tensor(gradient) for gradient in found]
+            return [tf.cast(value, tf.float32), *map(tf.convert_to_tensor, found)]
+
+        @tf.function(jit_compile=jit)
+        def gradients_of(
+            stacked: Any, scale: tf.Tensor, count: tf.Tensor
+        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            def body(index: tf.Tensor, *sums: tf.Tensor) -> list[tf.Tensor]:
+                found = of_batch(index, stacked, scale)
+                return [index + 1, *(a + b for a, b in zip(sums, found, strict=True))]
+
+            sums = [tf.zeros([]), *(tf.zeros(v.shape, v.dtype) for v in self.variables)]
+            _, value, *gradients = tf.while_loop(
+                lambda index, *sums: index < count, body, [tf.constant(0), *sums]
+            )
+            return value, gradients
 
         return gradients_of
 

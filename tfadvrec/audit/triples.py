@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-BATCH = 16_384
+BATCH = 8_192
 
 
 def training_triples(
