@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 METRIC = "ndcg@10"
+SHOWN = ("hr@", "ndcg@", "coverage@10")  # the card and --json have all of them
 
 
 @app.command("list")
@@ -82,7 +83,7 @@ def show(
     metrics = read(folder).metrics or {}
     for situation in dict.fromkeys(s for m in metrics.get("models", {}).values() for s in m):
         rows = {
-            label: {n: v["mean"] for n, v in model[situation].items()}
+            label: {n: v["mean"] for n, v in model[situation].items() if n.startswith(SHOWN)}
             for label, model in metrics["models"].items()
             if situation in model
         }
