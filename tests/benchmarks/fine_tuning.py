@@ -2,8 +2,8 @@
 
     TFADVREC_BENCHMARK_DATA=... python -m tests.benchmarks.fine_tuning
 
-`mf_apr_ml_100k` on MovieLens-latest-small and `two_tower_ml_100k` on MovieTweetings-100K: items are
-aligned by normalised title and year, users are new. Both models have the same class, settings,
+`mf_apr_ml_100k` on MovieLens-latest-small and `two_tower_apr_ml_100k` on MovieTweetings-100K:
+items are aligned by normalised title and year, users are new. Both models have the same class, settings,
 batches and optimizer; only the starting values differ. The number of epochs is counted on the
 validation part (leave-last-out, last but one); the test part is read once, at the epoch that the
 validation part chose. Writes `results/fine_tuning_<preset>.json`.
@@ -56,10 +56,10 @@ def movietweetings(folder: pathlib.Path) -> Interactions:
     )
 
 
-def curve(model: keras.Model, split: Split, data, seed: int) -> dict:
+def curve(model: keras.Model, split: Split, data, last: int) -> dict:
     """Validation and test nDCG@10 by epoch."""
     found = {}
-    for epoch in range(EPOCHS[-1] + 1):
+    for epoch in range(last + 1):
         if epoch:
             model.fit(data, epochs=1, verbose=0)
         if epoch in (0, *EPOCHS):
@@ -77,13 +77,15 @@ def compiled(model: keras.Model, loss: keras.losses.Loss, rate: float) -> keras.
     return model
 
 
-def run(preset: str, log: Interactions, seeds: int, *, rate: float, softmax: bool) -> dict:
+def run(
+    preset: str, log: Interactions, arguments: argparse.Namespace, *, rate: float, softmax: bool
+) -> dict:
     """Both starts on one log, seed by seed."""
     split = leave_last_out(log, validation=True)
     source = tar.data.movielens("100k")
     id_map = match_titles(titles(source), titles(log), years=1)
     curves = {"preset": [], "scratch": []}
-    for seed in range(seeds):
+    for seed in range(arguments.seeds):
         tuned = tar.Recommender.from_preset(
             preset, item_ids=log.item_ids, user_ids=log.user_ids, id_map=id_map, seed=seed
         )
@@ -94,7 +96,7 @@ def run(preset: str, log: Interactions, seeds: int, *, rate: float, softmax: boo
             make = in_batch if softmax else pairs
             data = make(split.train, batch_size=512, seed=seed, block=10_000)
             model.bind(split.train)
-            curves[name].append(curve(compiled(model, loss, rate), split, data, seed))
+            curves[name].append(curve(compiled(model, loss, rate), split, data, arguments.epochs))
             print(preset, name, seed, curves[name][-1], flush=True)
     return {"preset": preset, "data": about(log), "matched": matched, **summary(curves)}
 
@@ -129,13 +131,14 @@ def summary(curves: dict) -> dict:
 
 CASES = {
     "mf_apr_ml_100k": (latest_small, {"rate": 0.05, "softmax": False}),
-    "two_tower_ml_100k": (movietweetings, {"rate": 0.05, "softmax": True}),
+    "two_tower_apr_ml_100k": (movietweetings, {"rate": 0.05, "softmax": True}),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=EPOCHS[-1], help="the last checkpoint")
     parser.add_argument("--preset", choices=CASES, action="append", help="all by default")
     arguments = parser.parse_args()
     folder = pathlib.Path(os.environ["TFADVREC_BENCHMARK_DATA"])
@@ -143,11 +146,12 @@ def main() -> None:
         began = time.time()
         read, settings = CASES[preset]
         report = {
-            "command": f"python -m tests.benchmarks.fine_tuning --preset {preset}",
+            "command": f"python -m tests.benchmarks.fine_tuning --preset {preset} "
+            f"--seeds {arguments.seeds} --epochs {arguments.epochs}",
             "split": "leave-last-out, last but one as validation (leaks time)",
             "date": time.strftime("%Y-%m-%d"),
             "seeds": arguments.seeds,
-            **run(preset, read(folder), arguments.seeds, **settings),
+            **run(preset, read(folder), arguments, **settings),
         }
         report["seconds"] = round(time.time() - began)
         (HERE / "results").mkdir(exist_ok=True)
