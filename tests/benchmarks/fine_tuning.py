@@ -3,10 +3,10 @@
     TFADVREC_BENCHMARK_DATA=... python -m tests.benchmarks.fine_tuning
 
 `mf_apr_ml_100k` on MovieLens-latest-small and `two_tower_apr_ml_100k` on MovieTweetings-100K:
-items are aligned by normalised title and year, users are new. Both models have the same class, settings,
-batches and optimizer; only the starting values differ. The number of epochs is counted on the
-validation part (leave-last-out, last but one); the test part is read once, at the epoch that the
-validation part chose. Writes `results/fine_tuning_<preset>.json`.
+items are aligned by normalised title and year, users are new. Both models have the same class,
+settings, batches and optimizer; only the starting values differ. The number of epochs is counted
+on the validation part (leave-last-out, last but one); the test part is read once, at the epoch
+that the validation part chose. Writes `results/fine_tuning_<preset>.json`.
 """
 
 import argparse
