@@ -6,8 +6,8 @@ Full ranking, leave-one-out by time, the protocol of Anelli et al. (The Idiosync
 Adversarial Training on Bias in Personalized Recommendation Learning, RecSys 2021). Settings and
 the number of epochs are chosen on the last training interaction of each user, BPR and APR with
 the same number of candidates (APR's grid was narrowed by earlier runs on the same validation
-items, about ten settings that BPR did not get); then each is fitted anew on all training data with five seeds and
-the test item is read once. Writes `results/apr_ml_100k.json`.
+items, about ten settings that BPR did not get); then each is fitted anew on all training data
+with five seeds and the test item is read once. Writes `results/apr_ml_100k.json`.
 """
 
 import argparse
