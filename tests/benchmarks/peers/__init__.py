@@ -1,0 +1,1 @@
+"""Other recommenders, each in an environment of its own, behind one protocol."""
