@@ -36,6 +36,7 @@ class Worker:
         threads: How many threads it may use.
         variables: Environment variables that it needs.
         limit: Seconds that one answer may take.
+        folder: Where it is started; here by default.
     """
 
     def __init__(
@@ -47,17 +48,19 @@ class Worker:
         threads: int = 2,
         variables: Mapping[str, str] | None = None,
         limit: float = LIMIT,
+        folder: Path | None = None,
     ) -> None:
         self.label, self.limit = label, limit
         self.hello: dict[str, Any] = {}
         self.failed: str | None = None
-        self._told = tempfile.TemporaryFile()
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         limits = {name: str(threads) for name in THREADS}
         self.process = subprocess.Popen(
             [*map(str, command), "--data", str(data), "--threads", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._told,
+            cwd=folder,
             env={**os.environ, **limits, **(variables or {})},
         )
         self._answers: queue.Queue[bytes] = queue.Queue()
@@ -69,8 +72,13 @@ class Worker:
             self.hello = self._wait(max(START_LIMIT, self.limit))
         return self.hello
 
-    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+    def ask(self, do: str, *, vital: bool = True, **fields: Any) -> dict[str, Any]:
         """Sends a request and waits for its answer.
+
+        Args:
+            do: What to do.
+            vital: Whether a worker that answers with an error is of no more use.
+            **fields: The rest of the request.
 
         Raises:
             WorkerFailed: It died, failed or took longer than its limit. It is ended then, and
@@ -84,7 +92,10 @@ class Worker:
             pass  # it has died; waiting says of what
         answer = self._wait(self.limit)
         if "error" in answer:
-            self._fail(f"{do}: {answer['error']}"[:TAIL])
+            reason = f"{do}: {answer['error']}"[:TAIL]
+            if vital:
+                self._fail(reason)
+            raise WorkerFailed(reason)
         return answer
 
     def close(self) -> None:
@@ -133,7 +144,7 @@ class Worker:
 
 
 def alternate(
-    workers: Sequence[Worker], rounds: int, *, fraction: float = 1.0
+    workers: Sequence[Worker], rounds: int, *, fractions: Mapping[str, float] | None = None
 ) -> dict[str, list[dict[str, Any] | None]]:
     """One epoch of each system in turn, round after round, so that all share the machine's state.
 
@@ -142,8 +153,8 @@ def alternate(
     Args:
         workers: Prepared workers.
         rounds: How many epochs of each.
-        fraction: Which part of an epoch is asked for; what a system says that it did counts, and
-            its figures are extrapolated to one epoch.
+        fractions: Label -> which part of an epoch is asked for; all of it by default. What a
+            system says that it did counts, and its figures are extrapolated to one epoch.
 
     Returns:
         Label -> one record a round; None in the rounds that a worker did not finish.
@@ -152,6 +163,7 @@ def alternate(
     for turn in range(rounds):
         start = turn % max(len(workers), 1)
         for worker in [*workers[start:], *workers[:start]]:
+            fraction = (fractions or {}).get(worker.label, 1.0)
             records[worker.label].append(_epoch(worker, fraction))
     return records
 

@@ -6,23 +6,9 @@ import shutil
 import sys
 import tempfile
 import time
-import warnings
-
-warnings.simplefilter("ignore")
 
 import numpy as np
-
-for _name, _kind in {
-    "bool": bool,
-    "int": int,
-    "float": float,
-    "object": object,
-    "str": str,
-    "long": int,
-}.items():
-    if _name not in np.__dict__:
-        setattr(np, _name, _kind)  # RecBole 1.2 uses names that NumPy has dropped
-
+import numpy_names  # noqa: F401 (before RecBole)
 import recbole
 import torch
 from protocol import System, serve
