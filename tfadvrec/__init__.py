@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = face(
         "losses": "losses",
         "adversary": "adversary",
         "training": "training",
+        "optimizers": "optimizers",
         "evaluation": "evaluation",
         "audit": "audit",
         "serving": "serving",

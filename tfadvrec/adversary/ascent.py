@@ -27,6 +27,10 @@ def ascend(
     Returns:
         The perturbation of each set of rows, `(n, width)`.
     """
+    if perturbation.steps == 1 and type(perturbation).start is Perturbation.start:
+        deltas = [_step(perturbation, tf.zeros_like(g), g) for g in gradients]
+        _shift(rows, deltas)
+        return deltas
     touched = [tf.reduce_any(g != 0, axis=-1, keepdims=True) for g in gradients]
     deltas = [
         tf.where(mask, perturbation.start(part.before, tf.stack([seed, i])), 0)
@@ -37,11 +41,15 @@ def ascend(
             _shift(rows, deltas)
             gradients = again()
         deltas = [
-            tf.where(mask, tf.stop_gradient(perturbation.step(delta, gradient)), 0)
+            tf.where(mask, _step(perturbation, delta, gradient), 0)
             for delta, gradient, mask in zip(deltas, gradients, touched, strict=True)
         ]
     _shift(rows, deltas)
     return deltas
+
+
+def _step(perturbation: Perturbation, delta: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    return tf.stop_gradient(perturbation.step(delta, gradient))
 
 
 def _shift(rows: Sequence[Rows], deltas: Sequence[tf.Tensor]) -> None:

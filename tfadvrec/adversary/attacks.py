@@ -45,7 +45,7 @@ def attack(
     if target.kind == "inputs":
         raise ValueError("attack moves variables; input_features() belongs to AdversarialTraining")
     variables = target.find(model)
-    rows = [VariableRows(v, None, whole=target.kind == "variables") for v in variables]
+    rows = [VariableRows(v, whole=target.kind == "variables") for v in variables]
     gradient = _summed_gradient(model, list(batches), variables, loss, rows)
     first = gradient() if perturbation.steps else [tf.ones_like(part.before) for part in rows]
     try:

@@ -1,14 +1,17 @@
 """One batch under attack: passes, their gradients, and the rows that move."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfadvrec.adversary.rows import InputRows, Rows, VariableRows
+from tfadvrec.adversary.look_ups import LookUps, slices
+from tfadvrec.adversary.rows import InputRows, LookUpRows, Rows, VariableRows
 from tfadvrec.adversary.target import Target
-from tfadvrec.training.gradients import Gradient, add_gradients, merge_rows
+from tfadvrec.optimizers.row_slots import RowSlots
+from tfadvrec.training.gradients import Gradient, add_gradients
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class Batch:
         model: The model, compiled.
         data: `(x, y, sample_weight)`.
         target: What is attacked.
-        dense: Whether merged gradients are dense (see `merge_rows`).
+        row_slots: Finds the repeated rows of look-ups.
     """
 
-    def __init__(self, model: keras.Model, data: Any, target: Target, *, dense: bool) -> None:
-        self.model, self.dense, self.target = model, dense, target
+    def __init__(
+        self, model: keras.Model, data: Any, target: Target, row_slots: RowSlots
+    ) -> None:
+        self.model, self.target, self.row_slots = model, target, row_slots
         self.x, self.y, self.sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.flat = list(keras.tree.flatten(self.x))
         self.positions = target.select(self.x)
@@ -47,73 +52,97 @@ class Batch:
             self.flat[i] = tf.convert_to_tensor(self.flat[i])
         self.targets = target.find(model)
         self.rows: list[Rows] = []
+        self.look_ups = LookUps(model)
+        self.looked_up: dict[int, tf.Tensor] = {}
+        self.shifts: dict[int, tf.Tensor] = {}
 
     def first_pass(self) -> Pass:
         """The clean pass; it also finds the rows to move."""
-        y_pred, loss, gradients, penalty = self._gradients(self.model.trainable_variables)
-        merged = [merge_rows(g, dense=self.dense) for g in gradients]
-        inputs = merged[len(self.model.trainable_variables) :]
-        by_id = {id(v): g for v, g in zip(self.model.trainable_variables, merged, strict=False)}
-        attack = [by_id[id(v)] for v in self.targets] + inputs
+        variables = self.model.trainable_variables
+        y_pred, loss, gradients, penalty = self._gradients(variables)
+        by_id = {id(v): g for v, g in zip(variables, gradients, strict=False)}
+        attack = [by_id[id(v)] for v in self.targets] + gradients[len(variables) :]
         sources = [*self.targets, *self.positions]
         self.live = [source for source, g in zip(sources, attack, strict=True) if g is not None]
         if not self.live:
             raise ValueError("the loss does not depend on anything that the target names")
         attack = [g for g in attack if g is not None]
-        whole = self.target.kind == "variables"
-        self.rows = [
-            InputRows(self.flat, source)
-            if isinstance(source, int)
-            else VariableRows(source, g, whole=whole)
-            for source, g in zip(self.live, attack, strict=True)
-        ]
-        return Pass(loss, y_pred, self._updates(merged, penalty), self._flat(attack))
+        self.rows = [self._rows(source, g) for source, g in zip(self.live, attack, strict=True)]
+        return Pass(loss, y_pred, _added(gradients, penalty), self._flat(attack))
 
     def moved_pass(self) -> Pass:
         """A pass at the moved rows, for the update."""
         y_pred, loss, gradients, penalty = self._gradients(self.model.trainable_variables)
-        return Pass(loss, y_pred, self._updates(gradients, penalty), [])
+        return Pass(loss, y_pred, _added(gradients, penalty), [])
 
     def attack_gradients(self) -> list[tf.Tensor]:
         """The gradients of the moved rows alone, for a further step of the attack."""
         tables = [source for source in self.live if not isinstance(source, int)]
-        _, _, gradients, _ = self._gradients(tables, regularized=False)
-        return self._flat([merge_rows(g, dense=self.dense) for g in gradients])
+        return self._flat(self._gradients(tables, regularized=False)[2])
+
+    def _rows(self, source: keras.Variable | int, gradient: Gradient) -> Rows:
+        if isinstance(source, int):
+            return InputRows(self.flat, source)
+        if self.target.kind == "tables" and _of_look_ups(gradient, self.looked_up.get(id(source))):
+            slots = self.row_slots.find(source, gradient.indices)
+            return LookUpRows(source, slots, self.shifts)
+        return VariableRows(source, whole=self.target.kind == "variables")
 
     def _flat(self, gradients: list[Gradient]) -> list[tf.Tensor]:
         flat = [part.flat(g) for part, g in zip(self.rows, gradients, strict=True)]
+        optimizer = self.model.optimizer
+        if optimizer.loss_scale_factor is None and not hasattr(optimizer, "dynamic_scale"):
+            return flat
         # a scaled loss may overflow until its scale is found: such rows stay where they are
         finite = [tf.reduce_all(tf.math.is_finite(g), axis=-1, keepdims=True) for g in flat]
         return [tf.where(mask, g, 0) for mask, g in zip(finite, flat, strict=True)]
-
-    def _updates(self, gradients: list[Gradient], penalty: list[Gradient]) -> list[Gradient]:
-        return [
-            add_gradients(g, p, weight=1.0, dense=self.dense)
-            for g, p in zip(gradients, penalty, strict=False)
-        ]
 
     def _gradients(
         self, variables: list[keras.Variable], *, regularized: bool = True
     ) -> tuple[Any, tf.Tensor, list[Gradient], list[Gradient]]:
         """A pass: output, loss, gradients of the bare loss (variables, inputs), of the penalty."""
-        sources = [v.value for v in variables]
         watched = [self.flat[i] for i in self.positions]
         scale = self.model.optimizer.scale_loss
         with tf.GradientTape(persistent=True) as tape:
             for value in watched:
                 tape.watch(value)
-            y_pred = self._forward()
+            with self.look_ups.seen(tape, self.shifts) as seen:
+                y_pred = self._forward()
             loss = self.model._compute_loss(
                 self.x, self.y, y_pred, self.sample_weight, training=True
             )
             penalty = self._penalty(loss.dtype)
             bare = scale(loss if penalty is None else loss - penalty)
             scaled_penalty = None if penalty is None else scale(penalty)
-        gradients = tape.gradient(bare, sources + watched)
-        penalties = [None] * len(sources)
+        gradients = self._sourced(tape, bare, variables, seen, watched)
+        penalties = [None] * len(variables)
         if scaled_penalty is not None and regularized:
-            penalties = tape.gradient(scaled_penalty, sources)
+            penalties = self._sourced(tape, scaled_penalty, variables, seen, [])
         return y_pred, loss, gradients, penalties
+
+    def _sourced(
+        self,
+        tape: tf.GradientTape,
+        value: tf.Tensor,
+        variables: list[keras.Variable],
+        seen: Mapping[int, list[tuple[tf.Tensor, tf.Tensor]]],
+        inputs: list[tf.Tensor],
+    ) -> list[Gradient]:
+        """Gradients of variables, what is looked up in them included, and of inputs."""
+        found = [seen.get(id(v), []) for v in variables]
+        vectors = [[vector for _, vector in parts] for parts in found]
+        sources = ([v.value for v in variables], vectors, inputs)
+        direct, of_vectors, of_inputs = tape.gradient(value, sources)
+        gradients = []
+        for variable, other, parts, of_parts in zip(
+            variables, direct, found, of_vectors, strict=True
+        ):
+            known = self.looked_up.get(id(variable))
+            looked_up = slices(parts, of_parts, variable, rows=known)
+            if looked_up is not None:
+                self.looked_up[id(variable)] = looked_up.indices
+            gradients.append(add_gradients(looked_up, other))
+        return gradients + list(of_inputs)
 
     def _forward(self) -> Any:
         x = keras.tree.pack_sequence_as(self.x, self.flat)
@@ -126,3 +155,12 @@ class Batch:
         if own or self.model._compile_loss is None or not self.model.losses:
             return None
         return tf.add_n([tf.cast(tf.reduce_sum(part), dtype) for part in self.model.losses])
+
+
+def _added(first: list[Gradient], second: list[Gradient]) -> list[Gradient]:
+    return [add_gradients(a, b) for a, b in zip(first, second, strict=False)]
+
+
+def _of_look_ups(gradient: Gradient, rows: tf.Tensor | None) -> bool:
+    """Whether a table's gradient comes from its look-ups alone."""
+    return isinstance(gradient, tf.IndexedSlices) and gradient.indices is rows

@@ -49,7 +49,8 @@ class Perturbation:
 
         Args:
             delta: `(n, width)`, the perturbation so far.
-            gradient: `(n, width)`, the loss's gradient at `rows + delta`.
+            gradient: `(n, width)`, the loss's gradient at `rows + delta`. From a zero
+                perturbation, a row with a zero gradient must not move.
 
         Returns:
             The next perturbation, `(n, width)`.
@@ -71,15 +72,15 @@ class Perturbation:
 
 
 def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
-    """The steepest move of unit size: each row's unit vector (l2) or its signs (linf)."""
+    """The steepest move of unit size: each row's unit vector (l2) or its signs (linf).
+
+    Rows shorter than `FLOOR` move in proportion to their length, a zero gradient not at all.
+    """
     if norm == "linf":
         return tf.sign(gradient)
-    # scaled by the largest coordinate first, so that tiny gradients do not vanish when squared
-    largest = tf.reduce_max(tf.abs(gradient), axis=-1, keepdims=True)
-    scaled = gradient / tf.maximum(largest, tf.cast(1e-30, gradient.dtype))
-    length = tf.norm(scaled, axis=-1, keepdims=True)
-    unit = scaled / tf.maximum(length, tf.cast(FLOOR, gradient.dtype))
-    return tf.where(largest * length < FLOOR, gradient / FLOOR, unit)
+    wide = tf.cast(gradient, tf.float32)
+    length = tf.norm(wide, axis=-1, keepdims=True)
+    return tf.cast(wide / tf.maximum(length, FLOOR), gradient.dtype)
 
 
 def project(delta: tf.Tensor, epsilon: float, norm: str) -> tf.Tensor:

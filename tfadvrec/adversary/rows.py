@@ -1,9 +1,11 @@
-"""What an attack moves, as rows: tables, touched rows of tables, weights, inputs."""
+"""What an attack moves, as rows: tables, looked-up rows of tables, weights, inputs."""
 
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
+
+from tfadvrec.optimizers.row_slots import Slots
 
 
 class Rows(Protocol):
@@ -26,37 +28,52 @@ class Rows(Protocol):
 
 
 class VariableRows:
-    """Rows of a variable: all of them, the touched ones, or the whole as one row.
+    """The rows of a variable, moved in place.
 
     Args:
         variable: The variable.
-        gradient: A merged gradient (see `merge_rows`); if sparse, only its rows move.
         whole: Whether the variable counts as one row.
     """
 
-    def __init__(self, variable: keras.Variable, gradient: Any, *, whole: bool) -> None:
+    def __init__(self, variable: keras.Variable, *, whole: bool) -> None:
         self.variable, self.whole = variable, whole
-        sparse = isinstance(gradient, tf.IndexedSlices)
-        self.index = gradient.indices if sparse else None
-        value = variable.value
-        self.values = tf.gather(value, self.index) if sparse else tf.identity(value)
+        self.values = tf.identity(variable.value)
         self.before = self.flat(self.values)
 
     def flat(self, gradient: Any) -> tf.Tensor:
-        values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+        values = tf.convert_to_tensor(gradient)
         return tf.reshape(values, [1 if self.whole else tf.shape(values)[0], -1])
 
     def shift(self, delta: tf.Tensor) -> None:
-        self._set(self.values + tf.reshape(delta, tf.shape(self.values)))
+        self.variable.assign(self.values + tf.reshape(delta, tf.shape(self.values)))
 
     def restore(self) -> None:
-        self._set(self.values)
+        self.variable.assign(self.values)
 
-    def _set(self, values: tf.Tensor) -> None:
-        if self.index is None:
-            self.variable.assign(values)
-        else:
-            self.variable.value.scatter_update(tf.IndexedSlices(values, self.index))
+
+class LookUpRows:
+    """The rows of a table that a batch looks up, moved where they are looked up.
+
+    The table is never written to: a pass adds `shifts[id(table)]` to its look-ups.
+
+    Args:
+        table: The table.
+        slots: Its rows of this batch.
+        shifts: Where the shift of each look-up is put.
+    """
+
+    def __init__(self, table: keras.Variable, slots: Slots, shifts: dict[int, tf.Tensor]) -> None:
+        self.key, self.slots, self.shifts = id(table), slots, shifts
+        self.before = slots.read(table.value)
+
+    def flat(self, gradient: tf.IndexedSlices) -> tf.Tensor:
+        return self.slots.total(gradient.values)
+
+    def shift(self, delta: tf.Tensor) -> None:
+        self.shifts[self.key] = self.slots.spread(delta)
+
+    def restore(self) -> None:
+        self.shifts.pop(self.key, None)
 
 
 class InputRows:

@@ -11,8 +11,9 @@ from tfadvrec.adversary.ascent import ascend
 from tfadvrec.adversary.batch import Batch, Pass
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.target import Target, embedding_tables
+from tfadvrec.optimizers.row_slots import RowSlots
 from tfadvrec.training.blocks import BlockTraining, batch_rows
-from tfadvrec.training.gradients import add_gradients
+from tfadvrec.training.gradients import add_gradients, ready
 
 
 @keras.saving.register_keras_serializable(package="tfadvrec")
@@ -78,6 +79,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
             )
         self.model, self.perturbation, self.weight = model, perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
+        self._row_slots = RowSlots()
         self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
         self.built = model.built
 
@@ -138,7 +140,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
             )
         if not self.model.built:
             self.build_on(data)
-        batch = Batch(self.model, data, self.target, dense=self.dense_gradients)
+        batch = Batch(self.model, data, self.target, self._row_slots)
         seeds = {
             id(v): tf.identity(v.value)
             for v in self.model.non_trainable_variables
@@ -235,9 +237,10 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     def _update(self, clean: Pass, moved: Pass) -> None:
         gradients = [
-            add_gradients(g, a, weight=self.weight, dense=self.dense_gradients)
+            add_gradients(g, a, weight=self.weight)
             for g, a in zip(clean.update, moved.update, strict=True)
         ]
+        gradients = [ready(g, self.optimizer, compiled=self.compiled_by_xla) for g in gradients]
         variables = self.model.trainable_variables
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
 

@@ -15,10 +15,11 @@ class Block(tf.experimental.ExtensionType):
     `train_step` recognises them by this type and never by a shape.
 
     Attributes:
-        user: int32 `(steps, batch)`, user rows of the positives.
-        item: int32 `(steps, batch)`, item rows of the positives.
-        label: float32 `(steps, batch)`, the target of each positive (ones, or its rating).
-        seed: int32 `(2,)`, what the random draws of this block are keyed by.
+        user: int32 `(size, batch)`, user rows of the positives.
+        item: int32 `(size, batch)`, item rows of the positives.
+        label: float32 `(size, batch)`, the target of each positive, or `(0, 0)` where all are 1.
+        steps: int32 `()`, how many of the `size` batches there are; those behind them are padding.
+        seed: int32 `(2,)`: the key of the random draws, and the number of the first batch.
         negatives: How negatives are drawn.
         kind: `"pairs"`, `"points"` or `"in_batch"`: how a batch is laid out.
     """
@@ -26,31 +27,35 @@ class Block(tf.experimental.ExtensionType):
     user: tf.Tensor
     item: tf.Tensor
     label: tf.Tensor
+    steps: tf.Tensor
     seed: tf.Tensor
     negatives: Negatives
     kind: str
 
-    @property
-    def steps(self) -> tf.Tensor:
-        """The number of batches, a scalar int32 tensor."""
-        return tf.shape(self.user)[0]
+    def draw(self) -> tf.Tensor:
+        """The negatives of all batches, int32 `(size, batch, negatives)`."""
+        return self.negatives.draw(self.user, self.seed)
 
-    def batch(self, step: tf.Tensor | int) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
+    def batch(
+        self, step: tf.Tensor | int, drawn: tf.Tensor | None = None
+    ) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
         """Lays out one mini-batch.
 
         Args:
             step: Which batch, from 0 to `steps - 1`.
+            drawn: What `draw` gave, where more than one batch is laid out.
 
         Returns:
             `(inputs, labels)` as `Recommender.call` and the losses take them: see
             `tfadvrec.data.pairs`, `points` and `in_batch`.
         """
-        user, item, label = self.user[step], self.item[step], self.label[step]
+        user, item = self.user[step], self.item[step]
         if self.kind == "in_batch":
             return self._in_batch(user, item)
-        seed = self.seed + tf.stack([0, tf.cast(step, tf.int32)])
+        negative = (self.draw() if drawn is None else drawn)[step]
         count = self.negatives.count
-        candidates = tf.concat([item[:, None], self.negatives.draw(user, seed)], axis=1)
+        candidates = tf.concat([item[:, None], negative], axis=1)
+        label = self.label[step] if self.label.shape[-1] else tf.ones_like(user, tf.float32)
         labels = tf.concat([label[:, None], tf.zeros([tf.shape(user)[0], count])], axis=1)
         if self.kind == "pairs":
             return {"user_id": user, "item_id": candidates}, labels

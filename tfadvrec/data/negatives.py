@@ -11,6 +11,7 @@ from tfadvrec.data.checks import DataError
 from tfadvrec.data.interactions import Interactions
 
 REDRAWS = 8
+PHILOX = 1  # TensorFlow's number for the generator
 MOST_WORDS = 2**24  # 64 MiB of bits: half a thousand million user-item pairs
 STRATEGIES = ("uniform", "popularity")
 
@@ -93,25 +94,30 @@ class Negatives(tf.experimental.ExtensionType):
         )
 
     def draw(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Draws `count` negatives for each user.
+        """Draws `count` negatives for each user of each batch.
 
         Args:
-            user: int32 `(batch,)` user rows.
-            seed: int32 `(2,)`; equal seeds give equal draws, compiled or not.
+            user: int32 `(steps, batch)` user rows, or `(batch,)` for one batch.
+            seed: int32 `(2,)`: a key, and the number of the first batch. A batch's draws depend on
+                the key and its own number alone, however batches are grouped, compiled or not.
 
         Returns:
-            int32 `(batch, count)` item rows, none of them a positive of its user.
+            int32, the shape of `user` and a last axis of `count`: item rows, none of them a
+            positive of its user.
         """
+        if len(user.shape) == 1:
+            return self.draw(user[None], seed)[0]
         uniform = self._uniform(user, seed)
         if self.strategy == "uniform" or self.count == 0:
             return uniform
-        shape = [tf.shape(user)[0], self.count, REDRAWS]
-        slot = tf.cast(_bits(shape, seed + 1) % tf.cast(self.n_items, tf.uint32), tf.int32)
-        kept = _bits(shape, seed + 2) <= tf.gather(self.keep, slot)
+        more = (self.count, REDRAWS)
+        slot = _bits(user, more, seed, 1) % tf.cast(self.n_items, tf.uint32)
+        slot = tf.cast(slot, tf.int32)
+        kept = _bits(user, more, seed, 2) <= tf.gather(self.keep, slot)
         item = tf.where(kept, slot, tf.gather(self.alias, slot))
-        miss = ~self._contains(user[:, None, None], item)
+        miss = ~self._contains(user[..., None, None], item)
         first = tf.argmax(tf.cast(miss, tf.int32), axis=-1, output_type=tf.int32)
-        chosen = tf.gather(item, first[..., None], batch_dims=2)[..., 0]
+        chosen = tf.gather(item, first[..., None], batch_dims=3)[..., 0]
         return tf.where(tf.reduce_any(miss, axis=-1), chosen, uniform)
 
     def is_positive(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
@@ -119,9 +125,10 @@ class Negatives(tf.experimental.ExtensionType):
         return self._contains(user[:, None], item[None, :])
 
     def _uniform(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        begin, end = tf.gather(self.start, user)[:, None], tf.gather(self.start, user + 1)[:, None]
+        begin = tf.gather(self.start, user)[..., None]
+        end = tf.gather(self.start, user + 1)[..., None]
         free = tf.cast(self.n_items - (end - begin), tf.uint32)
-        rank = tf.cast(_bits([tf.shape(user)[0], self.count], seed) % free, tf.int32)
+        rank = tf.cast(_bits(user, (self.count,), seed, 0) % free, tf.int32)
         # the first positive that has more than `rank` unseen items before it
         low = self._search(
             begin + tf.zeros_like(rank),
@@ -167,11 +174,25 @@ def _packed(seen: sparse.csr_matrix) -> tuple[np.ndarray, int]:
     return table, words
 
 
-def _bits(shape: list, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform 32-bit integers from one named generator, the same with and without XLA."""
-    return tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+def _bits(user: tf.Tensor, more: tuple[int, ...], seed: tf.Tensor, stream: int) -> tf.Tensor:
+    """Uniform 32-bit integers `(steps, batch, *more)`, the same with and without XLA.
+
+    Philox gives four of them for each value of its counter: a batch begins at its own value.
+    """
+    steps, batch = tf.shape(user)[0], tf.shape(user)[1]
+    wanted = batch * math.prod(more)
+    counts = (wanted + 3) // 4
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.stack([seed[0], stream]))
+    begin = tf.cast(seed[1], tf.uint64) * tf.cast(counts, tf.uint64)
+    drawn = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=tf.stack([4 * counts * steps]),
+        key=key,
+        counter=counter + tf.stack([begin, tf.zeros([], tf.uint64)]),
+        dtype=tf.uint32,
+        alg=tf.constant(PHILOX),
     )
+    drawn = tf.reshape(drawn, tf.stack([steps, 4 * counts]))[:, :wanted]
+    return tf.reshape(drawn, tf.stack([steps, batch, *more]))
 
 
 def _alias_table(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ def pairs(
     (TensorShape([2, 2]), [[1.0, 0.0], [1.0, 0.0]])
     """
     drawn = Negatives.of(log, count=negatives, strategy=strategy)
-    return _dataset(log, np.ones(len(log), np.float32), drawn, "pairs", batch_size, seed, block)
+    return _dataset(log, None, drawn, "pairs", batch_size, seed, block)
 
 
 def points(
@@ -83,7 +83,7 @@ def points(
         raise ValueError(f"target must be 'implicit' or 'rating'. Received: {target!r}")
     if target == "rating" and log.rating is None:
         raise DataError("target='rating' needs a log with ratings; this log has none.")
-    label = np.ones(len(log), np.float32) if target == "implicit" else log.rating
+    label = None if target == "implicit" else log.rating
     drawn = Negatives.of(log, count=negatives, strategy=strategy)
     return _dataset(log, label, drawn, "points", batch_size, seed, block)
 
@@ -107,12 +107,12 @@ def in_batch(
         the item's share of the training interactions, for the logQ correction.
     """
     drawn = Negatives.of(log, count=0)
-    return _dataset(log, np.ones(len(log), np.float32), drawn, "in_batch", batch_size, seed, block)
+    return _dataset(log, None, drawn, "in_batch", batch_size, seed, block)
 
 
 def _dataset(
     log: Interactions,
-    label: np.ndarray,
+    label: np.ndarray | None,
     negatives: Negatives,
     kind: str,
     batch_size: int,
@@ -127,16 +127,16 @@ def _dataset(
         )
     if block is not None and block < 1:
         raise ValueError(f"block must be 1 or more batches. Received: {block}")
-    steps = len(log) // batch_size
-    size = min(block or 1, steps)
-    epochs = _Epochs(log, label, batch_size, size, seed)
-    rows = tf.TensorSpec([None, batch_size], tf.int32)
+    epochs = _Epochs(log, label, batch_size, block or 1, seed)
+    rows = tf.TensorSpec([epochs.size, batch_size], tf.int32)
+    labels = rows.shape if label is not None else [0, 0]
     raw = tf.data.Dataset.from_generator(
         epochs,
         output_signature=(
             rows,
             rows,
-            tf.TensorSpec([None, batch_size], tf.float32),
+            tf.TensorSpec(labels, tf.float32),
+            tf.TensorSpec([], tf.int32),
             tf.TensorSpec([2], tf.int32),
         ),
     )
@@ -149,36 +149,49 @@ def _dataset(
     data = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
     if block is None:
         data = data.map(lambda whole: whole.batch(0))
-    return data.apply(tf.data.experimental.assert_cardinality(-(-steps // size)))
+    return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))
 
 
 class _Epochs:
     """Makes the blocks of one epoch a call; epoch e is keyed by (seed, e).
 
     The epoch advances when its last block is handed out (nobody asks for more than the known
-    number), so that a first look at the data changes nothing.
+    number), so that a first look at the data changes nothing. All blocks have one shape, so that
+    they are compiled once: they are as even as can be, and the last is padded.
     """
 
     def __init__(
-        self, log: Interactions, label: np.ndarray, batch_size: int, size: int, seed: int
+        self,
+        log: Interactions,
+        label: np.ndarray | None,
+        batch_size: int,
+        most: int,
+        seed: int,
     ) -> None:
         self.log, self.label = log, label
-        self.batch_size, self.size, self.seed = batch_size, size, seed
-        self.epoch = 0
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+        self.steps = len(log) // batch_size
+        self.blocks = -(-self.steps // most)
+        self.size = -(-self.steps // self.blocks)
 
     def __call__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        epoch, steps = self.epoch, len(self.log) // self.batch_size
+        epoch = self.epoch
         random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(len(self.log))[: steps * self.batch_size]
-        order = order.reshape(steps, self.batch_size)
+        order = random.permutation(np.arange(len(self.log), dtype=np.int32))
         key = random.integers(0, 2**31 - 1, dtype=np.int32)
-        for first in range(0, steps, self.size):
-            chosen = order[first : first + self.size]
-            if first + self.size >= steps:
+        none = np.zeros((0, 0), np.float32)
+        for number in range(self.blocks):
+            first = number * self.size
+            steps = min(self.size, self.steps - first)
+            chosen = np.zeros((self.size, self.batch_size), np.int32)
+            rows = order[first * self.batch_size : (first + steps) * self.batch_size]
+            chosen.reshape(-1)[: len(rows)] = rows
+            if number == self.blocks - 1:
                 self.epoch = epoch + 1
             yield (
                 self.log.user[chosen],
                 self.log.item[chosen],
-                np.asarray(self.label[chosen], np.float32),
+                none if self.label is None else np.asarray(self.label[chosen], np.float32),
+                np.int32(steps),
                 np.array([key, first], np.int32),
             )

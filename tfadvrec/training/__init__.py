@@ -10,5 +10,6 @@ __getattr__, __dir__, __all__ = face(
         "run_block": "blocks",
         "merge_rows": "gradients",
         "add_gradients": "gradients",
+        "ready": "gradients",
     },
 )

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfadvrec.data.block import Block
-from tfadvrec.training.gradients import merge_rows
+from tfadvrec.training.gradients import ready
 
 
 def run_block(
@@ -29,11 +29,13 @@ def run_block(
         The model's metrics after the last batch.
     """
 
-    def body(index: tf.Tensor) -> list[tf.Tensor]:
-        step(block.batch(index))
-        return [index + 1]
-
     def loop() -> None:
+        drawn = block.draw()
+
+        def body(index: tf.Tensor) -> list[tf.Tensor]:
+            step(block.batch(index, drawn))
+            return [index + 1]
+
         tf.while_loop(lambda index: index < block.steps, body, [tf.constant(0)])
 
     if model.run_eagerly:
@@ -95,13 +97,13 @@ class BlockTraining:
         self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
-        gradients = [merge_rows(g, dense=self.dense_gradients) for g in gradients]
+        gradients = [ready(g, self.optimizer, compiled=self.compiled_by_xla) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     @property
-    def dense_gradients(self) -> bool:
-        """Whether merged gradients must be dense: XLA cannot make the sparse form."""
+    def compiled_by_xla(self) -> bool:
+        """Whether XLA compiles the step that is being traced."""
         return bool(self.jit_compile) or self._in_compiled_block
 
     def _compiles_blocks(self) -> bool:

@@ -1,6 +1,10 @@
 """Gradients of embedding tables: repeated rows of a batch are one row."""
 
+from typing import Any
+
 import tensorflow as tf
+
+from tfadvrec.optimizers.row_sparse import RowSparse
 
 Gradient = tf.Tensor | tf.IndexedSlices | None
 
@@ -15,7 +19,7 @@ def merge_rows(gradient: Gradient, *, dense: bool) -> Gradient:
     Args:
         gradient: A dense gradient or None, returned as it is, or an `IndexedSlices`.
         dense: Give a dense tensor (the only form that XLA can make); else an `IndexedSlices`
-            with unique, sorted rows.
+            with unique rows.
     """
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
@@ -26,30 +30,47 @@ def merge_rows(gradient: Gradient, *, dense: bool) -> Gradient:
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
-def add_gradients(first: Gradient, second: Gradient, *, weight: float, dense: bool) -> Gradient:
-    """`first + weight * second`, with repeated rows merged.
+def add_gradients(first: Gradient, second: Gradient, *, weight: float = 1.0) -> Gradient:
+    """`first + weight * second`; sparse gradients stay sparse, with repeated rows.
 
     Args:
         first: A gradient, or None where the loss does not depend on the variable.
         second: Another gradient of the same variable, or None.
         weight: The factor of `second`.
-        dense: As in `merge_rows`.
     """
     if second is None:
-        return merge_rows(first, dense=dense)
+        return first
+    scaled = _scale(second, weight)
     if first is None:
-        return merge_rows(_scale(second, weight), dense=dense)
+        return scaled
     if isinstance(first, tf.IndexedSlices) and isinstance(second, tf.IndexedSlices):
-        both = tf.IndexedSlices(
-            tf.concat([first.values, weight * second.values], axis=0),
+        if first.indices is second.indices:
+            return tf.IndexedSlices(
+                first.values + scaled.values, first.indices, first.dense_shape
+            )
+        return tf.IndexedSlices(
+            tf.concat([first.values, scaled.values], axis=0),
             tf.concat([first.indices, second.indices], axis=0),
             first.dense_shape,
         )
-        return merge_rows(both, dense=dense)
-    return tf.convert_to_tensor(first) + weight * tf.convert_to_tensor(second)
+    return tf.convert_to_tensor(first) + tf.convert_to_tensor(scaled)
 
 
 def _scale(gradient: Gradient, weight: float) -> Gradient:
+    if weight == 1.0:
+        return gradient
     if isinstance(gradient, tf.IndexedSlices):
         return tf.IndexedSlices(weight * gradient.values, gradient.indices, gradient.dense_shape)
     return weight * gradient
+
+
+def ready(gradient: Gradient, optimizer: Any, *, compiled: bool) -> Gradient:
+    """A gradient as an optimizer must be given it: row-sparse ones sum repeated rows themselves.
+
+    Args:
+        gradient: A gradient as the tape gives it.
+        optimizer: Any Keras optimizer.
+        compiled: Whether XLA compiles the step.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return gradient if isinstance(inner, RowSparse) else merge_rows(gradient, dense=compiled)
