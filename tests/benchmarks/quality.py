@@ -153,7 +153,7 @@ def _finished(curve: list[dict[str, float]], limits: tuple[float, int]) -> bool:
 def _again(worker: Worker) -> bool:
     """Makes a fresh model; whether that worked."""
     try:
-        prepare(worker, split(worker.label))
+        prepare(worker, split(worker.label), restore=True)
     except WorkerFailed:
         return False
     return True

@@ -39,7 +39,12 @@ class Prepared(NamedTuple):
 
 @contextmanager
 def started(
-    wanted: Sequence[Wanted], data: Path, context: Context, *, limit: float = 900.0
+    wanted: Sequence[Wanted],
+    data: Path,
+    context: Context,
+    *,
+    limit: float = 900.0,
+    restore: bool = False,
 ) -> Iterator[Prepared]:
     """Starts and prepares the wanted variants one after the other; ends them afterwards.
 
@@ -48,6 +53,7 @@ def started(
         data: The log's file.
         context: Where the peers are, and how many threads they get.
         limit: Seconds that one answer may take.
+        restore: Whether models need their initial values after the warm-up.
     """
     with ExitStack() as stack:
         prepared, offered = Prepared([], {}, {}), {}
@@ -61,7 +67,7 @@ def started(
             worker = stack.enter_context(_worker(one, data, context, limit))
             try:
                 offered[one.system] = [each["name"] for each in worker.ready()["variants"]]
-                prepared.facts[one.label] = prepare(worker, one)
+                prepared.facts[one.label] = prepare(worker, one, restore=restore)
                 prepared.workers.append(worker)
                 context.say(f"{one.label}: ready")
             except WorkerFailed as error:
@@ -100,11 +106,11 @@ def _worker(one: Wanted, data: Path, context: Context, limit: float) -> Worker:
     )
 
 
-def prepare(worker: Worker, one: Wanted) -> dict[str, Any]:
+def prepare(worker: Worker, one: Wanted, *, restore: bool) -> dict[str, Any]:
     """Makes a fresh model; what the worker says of itself, its variant, and the preparation."""
     hello = worker.ready()
     offered = {variant["name"]: variant for variant in hello["variants"]}
     if one.variant not in offered:
         raise WorkerFailed(f"it offers no {one.variant}")
-    answer = worker.ask("prepare", variant=one.variant)
+    answer = worker.ask("prepare", variant=one.variant, restore=restore)
     return {"version": hello["version"], **offered[one.variant], "prepared": answer}

@@ -1,5 +1,6 @@
 """Starts measured systems in processes of their own and lets them train in turn."""
 
+import contextlib
 import json
 import os
 import queue
@@ -64,7 +65,8 @@ class Worker:
             env={**os.environ, **limits, **(variables or {})},
         )
         self._answers: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def ready(self) -> dict[str, Any]:
         """Waits until the worker says what it is."""
@@ -85,11 +87,9 @@ class Worker:
                 `failed` says why.
         """
         self.ready()
-        try:
+        with contextlib.suppress(OSError):  # it has died; waiting says of what
             self.process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
             self.process.stdin.flush()
-        except OSError:
-            pass  # it has died; waiting says of what
         answer = self._wait(self.limit)
         if "error" in answer:
             reason = f"{do}: {answer['error']}"[:TAIL]
@@ -108,7 +108,10 @@ class Worker:
             except (OSError, ValueError, subprocess.TimeoutExpired):
                 self.process.kill()
         self.process.wait()
-        self._told.close()
+        self._reader.join(5)
+        for pipe in (self.process.stdin, self.process.stdout, self._told):
+            with contextlib.suppress(OSError):  # what was not sent has nowhere to go
+                pipe.close()
 
     def __enter__(self) -> Self:
         return self

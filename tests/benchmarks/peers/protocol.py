@@ -3,7 +3,8 @@
 A worker runs as `PYTHON script.py --data log.npz --threads 2` in the environment of its system
 and says first what it is and which variants it has. It then answers, until `quit`:
 
-    {"do": "prepare", "variant": "bpr"}     a fresh model, compiled and warmed up
+    {"do": "prepare", "variant": "bpr"}     a fresh model, compiled and warmed up; with
+                                            `"restore": false` its values may be warmed up, too
     {"do": "epoch", "fraction": 1.0}        one pass over the interactions; training state is kept
     {"do": "evaluate"}                      its own full-ranking top-k evaluation
     {"do": "factors", "path": "x.npz"}      arrays `user` and `item`, biases folded in
@@ -44,7 +45,7 @@ class System:
         raise NotImplementedError
 
     def prepare(self, variant):
-        """Makes a fresh model, warmed up: compiled, but with its initial values."""
+        """Makes a fresh model, warmed up; with its initial values if `variant["restore"]`."""
         raise NotImplementedError
 
     def epoch(self, fraction):
@@ -100,7 +101,8 @@ def carry_out(system, variants, request):
     do = request["do"]
     wall, cpu = time.perf_counter(), time.process_time()
     if do == "prepare":
-        found = system.prepare(variants[request["variant"]])
+        variant = dict(variants[request["variant"]], restore=request.get("restore", True))
+        found = system.prepare(variant)
     elif do == "epoch":
         found = system.epoch(request.get("fraction", 1.0))
     elif do == "evaluate":
