@@ -1,13 +1,22 @@
-"""Scores of the whole catalogue, chunk by chunk, and the pessimistic positions of items in them."""
+"""Scores of the whole catalogue, block of users by block, and what must not be in them."""
 
-from collections.abc import Iterator, Sequence
+import queue
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-# Above this many held-out items a user, sorting each row once beats counting for each item.
-_SORT_FROM = 8
+from tfadvrec.evaluation.threads import in_order, one_blas_thread, thread_count
+
+# Scores in one block by default: 4 MB, so that a block stays in cache from its product to its
+# count. A block has 16 users where that fits in the 64 MB of all blocks (a product of fewer is
+# bound by reading the items), and at least one.
+_BLOCK, _LEAST_USERS, _ALL_BLOCKS = 1_000_000, 16, 16_000_000
+# Users whose vectors are held at once, and those that are not worth a second thread.
+_PIECE, _WORTH_A_THREAD = 65_536, 64
 
 
 def check_same_catalogue(train: Any, others: Sequence[tuple[str, Any]], model: Any = None) -> None:
@@ -36,121 +45,154 @@ def check_same_catalogue(train: Any, others: Sequence[tuple[str, Any]], model: A
         )
 
 
-def seen_matrix(train: Any, seen: Sequence[Any]) -> sparse.csr_matrix:
-    """Binary matrix `(users, items)` of what must never be recommended."""
-    matrix = train.csr().astype(bool)
-    for log in seen:
-        matrix = matrix + log.csr().astype(bool)
-    matrix = sparse.csr_matrix(matrix)
-    matrix.sort_indices()
-    return matrix
+def pair_matrix(logs: Sequence[Any]) -> sparse.csr_matrix:
+    """Binary matrix `(users, items)` of the pairs in any of the logs, items in order, none twice.
+
+    Two counting sorts, so the time is linear in the interactions.
+    """
+    user = np.concatenate([log.user for log in logs])
+    item = np.concatenate([log.item for log in logs])
+    shape = (logs[0].n_items, logs[0].n_users)
+    by_item = sparse.coo_matrix((np.ones(len(user), np.int8), (item, user)), shape).tocsr()
+    matrix = by_item.T.tocsr()
+    matrix.has_sorted_indices = True
+    matrix.sum_duplicates()
+    return sparse.csr_matrix(
+        (np.ones(matrix.nnz, bool), matrix.indices, matrix.indptr), matrix.shape
+    )
 
 
-def masked_scores(
-    model: Any, users: np.ndarray, seen: sparse.csr_matrix, chunk: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields `(start, scores)` for consecutive chunks of `users`.
+def block_users(n_items: int, threads: int) -> int:
+    """How many users are scored at once by default, so that all blocks hold 64 MB of scores.
 
-    `scores` has shape `(users in the chunk, items)`, float32, and is NaN exactly where the user
-    has seen the item: every comparison with NaN is false, so a masked item never counts.
+    Example:
+
+    >>> block_users(3_706, 2), block_users(100_000, 2), block_users(10**6, 2), block_users(10**8, 2)
+    (269, 16, 8, 1)
+    """
+    most = _ALL_BLOCKS // (n_items * threads)
+    return max(1, min(max(_BLOCK // n_items, _LEAST_USERS), most))
+
+
+def each_block(
+    model: Any,
+    users: np.ndarray,
+    masked: sparse.csr_matrix,
+    work: Callable[[int, np.ndarray], Any],
+    *,
+    chunk: int | None = None,
+    threads: int | None = None,
+) -> Iterator[Any]:
+    """Yields `work(start, cost)` for consecutive blocks of users, in order.
+
+    `cost` has shape `(users in the block, items)`, float32: the scores with their sign changed, so
+    that the best come first, and NaN exactly where the user has seen the item: every comparison
+    with NaN is false and every sort puts it last, so a masked item never counts. It is valid
+    during the call only. Blocks run in threads.
+
+    A model that scores by `Recommender.score_catalogue` is asked once for its item vectors, and
+    the products are made here; any other is asked for its scores, a block at a time and never from
+    two threads.
+
+    Args:
+        model: Anything with `score_catalogue(users) -> (users, items)`.
+        users: Rows.
+        masked: `(len(users), items)` items never ranked.
+        work: Called from several threads, each with a block of its own.
+        chunk: Users in a block; by default `block_users`.
+        threads: Threads; by default the cores at hand.
 
     Raises:
         ValueError: If the model returns another shape, or a NaN score.
     """
-    for start in range(0, len(users), chunk):
-        rows = users[start : start + chunk]
-        scores = np.array(model.score_catalogue(rows.astype(np.int32)), dtype=np.float32, order="C")
-        if scores.shape != (len(rows), seen.shape[1]):
-            raise ValueError(
-                f"score_catalogue({len(rows)} users) returned shape {scores.shape}, expected "
-                f"{(len(rows), seen.shape[1])}: one score for every item of the catalogue."
-            )
-        if np.isnan(scores.min(initial=np.inf)):
-            where = np.argwhere(np.isnan(scores))
-            first = ", ".join(f"(user row {rows[r]}, item row {i})" for r, i in where[:3])
-            raise ValueError(
-                f"{len(where)} scores are NaN, first at {first}. A model with NaN scores cannot be "
-                "ranked: look for a diverged training run (lower the learning rate, clip the "
-                "gradients) or for missing values in the features."
-            )
-        part = seen[rows]
-        scores[np.repeat(np.arange(len(rows)), np.diff(part.indptr)), part.indices] = np.nan
-        yield start, scores
+    if not len(users):
+        return
+    threads = thread_count(threads)
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk must be at least 1 user, or None, got {chunk}")
+    size = chunk or block_users(masked.shape[1], threads)
+    if chunk is None:
+        size = min(size, max(_WORTH_A_THREAD, -(-len(users) // threads)))
+    threads = min(threads, -(-len(users) // size))
+    vectors = inner_products(model)
+    blocks = _scored(model, users, size) if vectors is None else _embedded(vectors, users, size)
+    spare: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+
+    def done(block: tuple[int, np.ndarray]) -> Any:
+        start, given = block
+        try:
+            whole = spare.get_nowait()
+        except queue.Empty:
+            whole = np.empty((size, masked.shape[1]), np.float32)
+        cost = whole[: len(given)]
+        with np.errstate(all="ignore"):
+            if vectors is None:
+                _check_shape(given, cost.shape)
+                np.negative(given, out=cost)
+            else:
+                np.matmul(np.negative(given), vectors[1].T, out=cost)
+        if np.isnan(cost.min(initial=np.inf)):
+            raise _nan_scores(cost, users[start:])
+        low, high = masked.indptr[start], masked.indptr[start + len(cost)]
+        seen = np.diff(masked.indptr[start : start + len(cost) + 1])
+        first = np.arange(len(cost)) * cost.shape[1]
+        cost.reshape(-1)[np.repeat(first, seen) + masked.indices[low:high]] = np.nan
+        result = work(start, cost)
+        spare.put(whole)
+        return result
+
+    with nullcontext() if vectors is None else one_blas_thread():
+        yield from in_order(done, blocks, threads)
 
 
-def positions(scores: np.ndarray, row: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Zero-based pessimistic position of each (row, item) pair.
+def inner_products(model: Any) -> tuple[Callable[[np.ndarray], Any], np.ndarray] | None:
+    """The model's `embed_users` and its item vectors, where its scores are their inner products.
 
-    The position is the number of *other* candidates whose score is at least the item's, so equal
-    scores count against the model.
-
-    Args:
-        scores: `(users, items)`, NaN where an item is not a candidate.
-        row: `(pairs,)`, non-decreasing rows of `scores`.
-        item: `(pairs,)`, candidates only.
-
-    Returns:
-        int64 `(pairs,)`.
-
-    Example:
-
-    >>> positions(np.array([[3.0, 1.0, 1.0, np.nan]]), np.array([0, 0]), np.array([0, 1]))
-    array([0, 2])
+    Only where `score_catalogue` is the one of `Recommender`, which says so: a subclass or an
+    instance with its own may add anything to the product. Who has that method has loaded its
+    module, so nothing is imported here.
     """
-    own = scores[row, item]
-    if len(row) > _SORT_FROM * len(scores):
-        return _positions_by_sorting(scores, row, own)
-    if len(row) == len(scores) and np.array_equal(row, np.arange(len(scores))):
-        return np.count_nonzero(scores >= own[:, None], axis=1) - 1
-    found = np.empty(len(row), np.int64)
-    for start in range(0, len(row), len(scores)):
-        piece = slice(start, start + len(scores))
-        found[piece] = np.count_nonzero(scores[row[piece]] >= own[piece, None], axis=1)
-    return found - 1
+    module = sys.modules.get("tfadvrec.models.recommender")
+    own = getattr(getattr(model, "score_catalogue", None), "__func__", None)
+    if module is None or own is not module.Recommender.score_catalogue:
+        return None
+    items = model.embed_items(np.arange(model.n_items, dtype=np.int32))
+    return model.embed_users, _float32(items)
 
 
-def _positions_by_sorting(scores: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The same by one sort of each row (NaN last) and a binary search of all pairs at once."""
-    ordered = np.sort(scores, axis=1)
-    candidates = scores.shape[1] - np.count_nonzero(np.isnan(scores), axis=1)
-    low, high = np.zeros(len(row), np.int64), candidates[row].copy()
-    while np.any(low < high):
-        middle = (low + high) // 2
-        below = (ordered[row, np.minimum(middle, scores.shape[1] - 1)] < own) & (low < high)
-        high = np.where(below | (low >= high), high, middle)
-        low = np.where(below, middle + 1, low)
-    return candidates[row] - low - 1
+def _embedded(
+    vectors: tuple[Callable[[np.ndarray], Any], np.ndarray], users: np.ndarray, size: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    piece = size * max(1, _PIECE // size)
+    for outer in range(0, len(users), piece):
+        embedded = _float32(vectors[0](users[outer : outer + piece].astype(np.int32)))
+        for start in range(0, len(embedded), size):
+            yield outer + start, embedded[start : start + size]
 
 
-def top(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The items whose pessimistic position is below `k`, best first.
+def _scored(model: Any, users: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(users), size):
+        yield start, _float32(model.score_catalogue(users[start : start + size].astype(np.int32)))
 
-    Items that tie across the cut are all left out, so a list may be shorter than `k`, a constant
-    scorer recommends nothing, and the outcome does not depend on the order of the items.
 
-    Args:
-        scores: `(users, items)`, NaN where an item is not a candidate.
-        k: Longest list wanted.
+def _float32(values: Any) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype(np.float32, copy=False)
 
-    Returns:
-        `(items, positions)`, both `(users, k)`; where there is no such item, -1 and `k`.
-    """
-    rank = np.negative(scores)
-    if k < rank.shape[1]:
-        # What ties with the (k + 1)-th best cannot be in the list, so it is what beats it.
-        cut = np.partition(rank, k, axis=1)[:, k : k + 1]
-        member = (rank < cut) | (np.isnan(cut) & ~np.isnan(rank))
-    else:
-        member = ~np.isnan(rank)
-    row, item = np.nonzero(member)
-    length = np.bincount(row, minlength=len(rank))
-    column = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-    items = np.full((len(rank), k), -1, np.int32)
-    value = np.full((len(rank), k), np.nan, np.float32)
-    items[row, column], value[row, column] = item, rank[row, item]
-    order = np.argsort(value, axis=1, kind="stable")
-    items, value = np.take_along_axis(items, order, 1), np.take_along_axis(value, order, 1)
-    place = np.where(items < 0, k, np.arange(k))
-    for j in range(k - 2, -1, -1):
-        place[:, j] = np.where(value[:, j] == value[:, j + 1], place[:, j + 1], place[:, j])
-    return items, place
+
+def _check_shape(scores: np.ndarray, wanted: tuple[int, int]) -> None:
+    if scores.shape != wanted:
+        raise ValueError(
+            f"score_catalogue({wanted[0]} users) returned shape {scores.shape}, expected "
+            f"{wanted}: one score for every item of the catalogue."
+        )
+
+
+def _nan_scores(cost: np.ndarray, users: np.ndarray) -> ValueError:
+    where = np.argwhere(np.isnan(cost))
+    first = ", ".join(f"(user row {users[r]}, item row {i})" for r, i in where[:3])
+    return ValueError(
+        f"{len(where)} scores are NaN, first at {first}. A model with NaN scores cannot be "
+        "ranked: look for a diverged training run (lower the learning rate, clip the "
+        "gradients) or for missing values in the features."
+    )

@@ -1,13 +1,15 @@
 """Metrics of the recommended lists themselves: spread, popularity, novelty, diversity."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from scipy import sparse
+
+from tfadvrec.evaluation.diversity import at_lengths
 
 LIST_METRICS = ("coverage", "gini", "novelty", "popularity", "aplt", "ild")
 HEAD_SHARE = 0.8
+# Users whose lists are counted at once.
+_ROWS = 8_192
 
 
 def long_tail(popularity: np.ndarray) -> np.ndarray:
@@ -48,7 +50,7 @@ def gini(exposure: np.ndarray) -> float:
 
 
 class ListMetrics:
-    """Collects recommended lists chunk by chunk and turns them into metrics.
+    """Metrics of the recommended lists of all evaluated users.
 
     `popularity@k` is the mean number of training interactions of the recommended items,
     `novelty@k` the mean of -log2(popularity / users) (an item without interactions counts as one),
@@ -57,99 +59,79 @@ class ListMetrics:
     set of lists, not to a user. A user with an empty list has no value (NaN).
 
     Args:
-        train: The training `Interactions`.
-        k: Cuts.
+        popularity: `(items,)` training interactions of each item.
+        n_users: Users of the training log.
         metrics: Names out of `LIST_METRICS`.
-        item_vectors: `(items, d)` vectors for `ild`; by default an item is the set of its training
-            users, so that two items' similarity is n_ij / sqrt(n_i n_j).
+        pairs: `pairs(lists, lengths)` gives, for `ild`, the sums of the cosines of all pairs in
+            the first `lengths` (users, cuts) items of each list: `CoOccurrence.along`.
     """
 
     def __init__(
         self,
-        train: Any,
-        k: Sequence[int],
+        popularity: np.ndarray,
+        n_users: int,
         *,
         metrics: Sequence[str],
-        item_vectors: np.ndarray | None = None,
+        pairs: Callable[[np.ndarray, np.ndarray], np.ndarray],
     ):
-        self.train, self.k, self.metrics = train, tuple(k), tuple(metrics)
-        self.item_vectors = item_vectors
-        popularity = np.asarray(train.popularity(), np.float64)
+        popularity = np.asarray(popularity, np.float64)
+        self.metrics, self.pairs = tuple(metrics), pairs
+        self._items = len(popularity)
         self._of_item = {
             "popularity": popularity,
-            "novelty": -np.log2(np.maximum(popularity, 1.0) / max(train.n_users, 1)),
+            "novelty": -np.log2(np.maximum(popularity, 1.0) / max(n_users, 1)),
             "aplt": long_tail(popularity).astype(np.float64),
         }
-        self._exposure = {cut: np.zeros(train.n_items, np.int64) for cut in self.k}
-        self._parts: dict[str, list[np.ndarray]] = {}
-        self._lists: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def add(self, items: np.ndarray, place: np.ndarray) -> None:
-        """Takes the lists of the next users: items and their positions, `(users, max k)` each."""
-        for cut in self.k:
-            member = place[:, :cut] < cut
-            chosen = items[:, :cut]
-            self._exposure[cut] += np.bincount(chosen[member], minlength=self.train.n_items)
-            length = member.sum(axis=1)
-            for name in self._of_item.keys() & set(self.metrics):
-                total = (self._of_item[name][chosen] * member).sum(axis=1)
-                value = np.where(length > 0, total / np.maximum(length, 1), np.nan)
-                self._parts.setdefault(f"{name}@{cut}", []).append(value)
-        if "ild" in self.metrics:
-            self._lists.append((items, place))
+    def per_user(self, lists: np.ndarray, lengths: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
+        """Values per user.
 
-    def per_user(self) -> dict[str, np.ndarray]:
-        """Values per user, float64, in the order in which the users were added."""
-        values = {name: np.concatenate(parts) for name, parts in self._parts.items()}
-        if "ild" in self.metrics and self._lists:
-            values |= self._diversity()
+        Args:
+            lists: int32 `(users, longest)` items, best first, -1 as padding.
+            lengths: Cut -> `(users,)` how many of a list's first items belong to the list of that
+                cut: fewer than the cut where items tie across it or run out.
+
+        Returns:
+            `"name@k"` -> float64 `(users,)`.
+        """
+        many = np.stack(list(lengths.values()), axis=1)
+        values: dict[str, np.ndarray] = {}
+        for name in (name for name in self._of_item if name in self.metrics):
+            total = np.concatenate(
+                [
+                    at_lengths(self._of_item[name][lists[start : start + _ROWS]], part)
+                    for start, part in _parts(many)
+                ]
+            )
+            mean = np.where(many > 0, total / np.maximum(many, 1), np.nan)
+            values |= {f"{name}@{cut}": mean[:, c] for c, cut in enumerate(lengths)}
+        longer = {cut: length for cut, length in lengths.items() if cut > 1}
+        if "ild" in self.metrics and longer:
+            many = np.stack(list(longer.values()), axis=1)
+            alike = self.pairs(lists[:, : max(longer)], many)
+            ordered = np.maximum(many * (many - 1), 1)
+            apart = np.where(many > 1, 1.0 - 2.0 * alike / ordered, np.nan)
+            values |= {f"ild@{cut}": apart[:, c] for c, cut in enumerate(longer)}
         return values
 
-    def overall(self) -> dict[str, float]:
-        """Coverage and Gini index of all lists together."""
+    def overall(
+        self, lists: np.ndarray, lengths: dict[int, np.ndarray]
+    ) -> tuple[dict[str, float], dict[str, int]]:
+        """Coverage and Gini index of all lists together, and how many items were recommended."""
         values: dict[str, float] = {}
-        for cut, exposure in self._exposure.items():
+        for cut, length in lengths.items():
+            exposure = np.zeros(self._items, np.int64)
+            for start, part in _parts(length):
+                shown = lists[start : start + _ROWS, :cut]
+                member = np.arange(shown.shape[1]) < part[:, None]
+                exposure += np.bincount(shown[member], minlength=self._items)
             if "coverage" in self.metrics:
                 values[f"coverage@{cut}"] = float(np.mean(exposure > 0))
             if "gini" in self.metrics:
                 values[f"gini@{cut}"] = gini(exposure)
-        return values
+        return values, {f"@{cut}": int(length.sum()) for cut, length in lengths.items()}
 
-    def recommended(self) -> dict[str, int]:
-        """Total recommended items for each cut, to tell how short the lists are."""
-        return {f"@{cut}": int(e.sum()) for cut, e in self._exposure.items()}
 
-    def _diversity(self) -> dict[str, np.ndarray]:
-        items = np.concatenate([part[0] for part in self._lists])
-        place = np.concatenate([part[1] for part in self._lists])
-        listed, column = np.unique(items, return_inverse=True)
-        similar = self._similarity(listed)
-        column = column.reshape(items.shape)
-        values: dict[str, list[np.ndarray]] = {f"ild@{cut}": [] for cut in self.k if cut > 1}
-        block = max(1, 4_000_000 // items.shape[1] ** 2)
-        for start in range(0, len(items), block):
-            for cut in (cut for cut in self.k if cut > 1):
-                chosen = column[start : start + block, :cut]
-                member = (place[start : start + block, :cut] < cut).astype(np.float32)
-                pairs = similar[chosen[:, :, None], chosen[:, None, :]]
-                total = np.einsum("uij,ui,uj->u", pairs, member, member, optimize=False)
-                count = member.sum(axis=1)
-                ordered = np.maximum(count * (count - 1), 1)
-                values[f"ild@{cut}"].append(np.where(count > 1, 1.0 - total / ordered, np.nan))
-        return {name: np.concatenate(parts).astype(np.float64) for name, parts in values.items()}
-
-    def _similarity(self, listed: np.ndarray) -> np.ndarray:
-        """Cosine of every two listed items, zero diagonal; row of the padding item -1 unused."""
-        rows = np.maximum(listed, 0)
-        if self.item_vectors is None:
-            vectors = sparse.csc_matrix(self.train.csr())[:, rows].T.astype(np.float32).tocsr()
-            length = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
-            scale = sparse.diags(1.0 / np.maximum(length, 1e-12)).astype(np.float32)
-            vectors = (scale @ vectors).tocsr()
-            similar = (vectors @ vectors.T).toarray()
-        else:
-            vectors = np.asarray(self.item_vectors, np.float32)[rows]
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-            similar = vectors @ vectors.T
-        np.fill_diagonal(similar, 0.0)
-        return similar
+def _parts(lengths: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(lengths), _ROWS):
+        yield start, lengths[start : start + _ROWS]

@@ -5,12 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.evaluation.catalogue import (
-    check_same_catalogue,
-    masked_scores,
-    seen_matrix,
-    top,
-)
+from tfadvrec.evaluation.catalogue import check_same_catalogue, each_block, pair_matrix
+from tfadvrec.evaluation.positions import top
 from tfadvrec.evaluation.ranking_result import RankingResult
 from tfadvrec.evaluation.ranking_task import RankingTask
 
@@ -25,12 +21,19 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     item_vectors: np.ndarray | None = None,
     users: Sequence[int] | np.ndarray | None = None,
-    chunk: int = 1024,
+    chunk: int | None = None,
+    threads: int | None = None,
 ) -> RankingResult:
     """Ranks the whole catalogue for every user with held-out items and measures the ranking.
 
     Items that the user has in `train` (or in `seen`) are never ranked; held-out items among them
-    are dropped and counted. Memory is bounded by `chunk` times the catalogue, not by the users.
+    are dropped and counted. Scores are held for a block of users in each thread, by default 64 MB
+    in all (more only where the scores of one user a thread need more), never for all users; lists
+    are held whole, 4 bytes an item.
+
+    A model that has the `score_catalogue` of `Recommender` is asked once for its vectors, and the
+    scores are NumPy's products of them; any other is asked for its scores, block by block and
+    never from two threads.
 
     Args:
         model: Anything with `score_catalogue(users) -> (users, items)`.
@@ -43,7 +46,8 @@ def evaluate(
         item_vectors: `(items, d)` vectors for `ild`; by default its similarity is the cosine of
             the items' training users.
         users: Rows to evaluate; by default all users with held-out items.
-        chunk: Users scored at once.
+        chunk: Users scored at once in each thread; by default as many as the 64 MB allow.
+        threads: Threads; by default as many as this process may use cores, at most 16.
 
     Returns:
         A `RankingResult`.
@@ -57,7 +61,9 @@ def evaluate(
         catalogue).
     """
     task = RankingTask(train, test, seen=seen, users=users)
-    return task.evaluate(model, k=k, metrics=metrics, item_vectors=item_vectors, chunk=chunk)
+    return task.evaluate(
+        model, k=k, metrics=metrics, item_vectors=item_vectors, chunk=chunk, threads=threads
+    )
 
 
 def top_lists(
@@ -67,7 +73,8 @@ def top_lists(
     *,
     seen: Sequence[Any] = (),
     k: int = 10,
-    chunk: int = 1024,
+    chunk: int | None = None,
+    threads: int | None = None,
 ) -> np.ndarray:
     """The recommended list of each user, by the same rule as `evaluate`.
 
@@ -77,13 +84,16 @@ def top_lists(
         users: Rows.
         seen: More logs to mask.
         k: Length of a list; items that tie across the cut are left out.
-        chunk: Users scored at once.
+        chunk: Users scored at once, as in `evaluate`.
+        threads: Threads, as in `evaluate`.
 
     Returns:
         int32 `(users, k)` item rows, best first, -1 where a list is shorter.
     """
     check_same_catalogue(train, [(f"seen[{n}]", log) for n, log in enumerate(seen)], model)
     rows = np.asarray(users, np.int64)
-    mask = seen_matrix(train, seen)
-    parts = [top(scores, k)[0] for _, scores in masked_scores(model, rows, mask, chunk)]
-    return np.concatenate(parts) if parts else np.empty((0, k), np.int32)
+    masked = pair_matrix([train, *seen])[rows]
+    parts = each_block(
+        model, rows, masked, lambda _, cost: top(cost, k)[0], chunk=chunk, threads=threads
+    )
+    return np.concatenate([np.empty((0, k), np.int32), *parts])

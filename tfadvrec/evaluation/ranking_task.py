@@ -1,19 +1,16 @@
 """One split, prepared once, on which any number of models are ranked."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from tfadvrec.evaluation.catalogue import (
-    check_same_catalogue,
-    masked_scores,
-    positions,
-    seen_matrix,
-    top,
-)
+from tfadvrec.evaluation.catalogue import check_same_catalogue, each_block, pair_matrix
+from tfadvrec.evaluation.diversity import CoOccurrence, along_vectors
 from tfadvrec.evaluation.list_metrics import LIST_METRICS, ListMetrics
+from tfadvrec.evaluation.positions import positions, top
 from tfadvrec.evaluation.rank_metrics import RANK_METRICS, auc, rank_metrics
 from tfadvrec.evaluation.ranking_result import RankingResult
 
@@ -31,8 +28,9 @@ POLICY = (
 class RankingTask:
     """Who is evaluated on what, and what is masked; `evaluate` is this for one model.
 
-    Preparing the mask costs as much as ranking a small catalogue, so a report that ranks the same
-    users dozens of times makes it once.
+    Preparing the mask costs as much as ranking a small catalogue, and so do the items' cosines for
+    `ild`, which are kept once an evaluation has asked for them. Whoever ranks the same users more
+    than once makes the task once.
 
     Args:
         train: The training `Interactions`.
@@ -60,9 +58,11 @@ class RankingTask:
         others = [("test", test), *((f"seen[{n}]", log) for n, log in enumerate(seen))]
         check_same_catalogue(train, others)
         self.train = train
-        self.seen = seen_matrix(train, seen)
         self.mask = _mask_in_words(train, seen)
-        self._held_out, self.users, self.counts = _held_out(train, test, self.seen, users)
+        masked = pair_matrix([train, *seen])
+        self._held_out, self.users, self.counts = _held_out(train, test, masked, users)
+        everyone = len(self.users) == train.n_users
+        self._masked = masked if everyone else masked[self.users]
 
     def evaluate(
         self,
@@ -71,8 +71,9 @@ class RankingTask:
         k: Sequence[int] | int = (10,),
         metrics: Sequence[str] | None = None,
         item_vectors: np.ndarray | None = None,
-        chunk: int = 1024,
+        chunk: int | None = None,
         keep_lists: int = 0,
+        threads: int | None = None,
     ) -> RankingResult:
         """Ranks the catalogue with one model; arguments as in `tfadvrec.evaluation.evaluate`.
 
@@ -80,49 +81,97 @@ class RankingTask:
         """
         cuts, names = _cuts(k), _names(metrics)
         check_same_catalogue(self.train, [], model)
+        of_ranks = [name for name in names if name not in LIST_METRICS]
         of_lists = [name for name in names if name in LIST_METRICS]
-        lists = ListMetrics(self.train, cuts, metrics=of_lists, item_vectors=item_vectors)
-        parts: list[dict[str, np.ndarray]] = []
-        kept: list[np.ndarray] = []
-        for start, scores in masked_scores(model, self.users, self.seen, chunk):
-            wanted = self._held_out[start : start + len(scores)]
-            parts.append(_from_positions(scores, wanted, cuts, names))
-            if of_lists:
-                lists.add(*top(scores, max(cuts)))
-            if keep_lists:
-                kept.append(top(scores, keep_lists)[0])
-        per_user = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        more = {"recommended items": lists.recommended()} if of_lists else {}
+        wanted = (*(cuts if of_lists else ()), *((keep_lists,) if keep_lists else ()))
+        of_block = functools.partial(self._of_block, ranks=bool(of_ranks), wanted=wanted)
+        blocks = each_block(model, self.users, self._masked, of_block, chunk=chunk, threads=threads)
+        columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+        per_user: dict[str, np.ndarray] = {}
+        overall, more = {}, {}
+        if of_ranks:
+            per_user |= self._rank_values(columns[0], columns[1], cuts, of_ranks)
+        if of_lists:
+            lists = self._list_metrics(of_lists, item_vectors, threads)
+            lengths = {cut: columns[-1][:, c] for c, cut in enumerate(cuts)}
+            per_user |= lists.per_user(columns[-2], lengths)
+            overall, shown = lists.overall(columns[-2], lengths)
+            more = {"recommended items": shown}
         return RankingResult(
             users=self.users.astype(np.int32),
-            per_user=per_user | lists.per_user(),
-            overall=lists.overall(),
+            per_user=per_user,
+            overall=overall,
             k=cuts,
             counts={**self.counts, **more},
             mask=self.mask,
             policy=POLICY,
-            lists=np.concatenate(kept) if kept else None,
+            lists=_first(columns[-2], columns[-1][:, -1], keep_lists) if keep_lists else None,
         )
 
+    def _of_block(
+        self, start: int, cost: np.ndarray, *, ranks: bool, wanted: Sequence[int]
+    ) -> tuple[np.ndarray, ...]:
+        """Held-out items' positions and costs; lists, and their lengths at each wanted cut."""
+        found: tuple[np.ndarray, ...] = ()
+        if ranks:
+            starts = self._held_out.indptr[start : start + len(cost) + 1].astype(np.int64)
+            item = self._held_out.indices[starts[0] : starts[-1]]
+            row = np.repeat(np.arange(len(cost)), np.diff(starts))
+            found += (positions(cost, starts - starts[0], item), cost[row, item])
+        if wanted:
+            listed, place = top(cost, min(max(wanted), self.train.n_items))
+            lengths = [((place < cut) & (listed >= 0)).sum(axis=1) for cut in wanted]
+            found += (listed, np.stack(lengths, axis=1))
+        return found
 
-def _from_positions(
-    scores: np.ndarray, wanted: sparse.csr_matrix, cuts: Sequence[int], names: Sequence[str]
-) -> dict[str, np.ndarray]:
-    starts = wanted.indptr.astype(np.int64)
-    row = np.repeat(np.arange(len(scores)), np.diff(starts))
-    place = positions(scores, row, wanted.indices)
-    values = rank_metrics(place, starts, cuts, [name for name in names if name in RANK_METRICS])
-    if "auc" in names:
-        candidates = scores.shape[1] - np.count_nonzero(np.isnan(scores), axis=1)
-        values["auc"] = auc(place, scores[row, wanted.indices], starts, candidates)
-    return values
+    def _list_metrics(
+        self, names: Sequence[str], item_vectors: np.ndarray | None, threads: int | None
+    ) -> ListMetrics:
+        if item_vectors is not None:
+            pairs = functools.partial(along_vectors, np.asarray(item_vectors))
+        else:
+            pairs = self._pairs.along if "ild" in names else along_vectors
+        return ListMetrics(
+            self._popularity,
+            self.train.n_users,
+            metrics=names,
+            pairs=functools.partial(pairs, threads=threads),
+        )
+
+    @functools.cached_property
+    def _popularity(self) -> np.ndarray:
+        return np.asarray(self.train.popularity())
+
+    @functools.cached_property
+    def _pairs(self) -> CoOccurrence:
+        return CoOccurrence(pair_matrix([self.train]))
+
+    def _rank_values(
+        self, place: np.ndarray, cost: np.ndarray, cuts: Sequence[int], names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        starts = self._held_out.indptr.astype(np.int64)
+        values = rank_metrics(place, starts, cuts, [name for name in names if name != "auc"])
+        if "auc" in names:
+            candidates = self._masked.shape[1] - np.diff(self._masked.indptr)
+            values["auc"] = auc(place, -cost, starts, candidates)
+        return values
+
+
+def _first(lists: np.ndarray, length: np.ndarray, k: int) -> np.ndarray:
+    """The first `length` items of each list in an array of `k` columns."""
+    kept = np.full((len(lists), k), -1, np.int32)
+    shown = lists[:, :k]
+    kept[:, : shown.shape[1]] = np.where(
+        np.arange(shown.shape[1]) < length[:, None], shown, np.int32(-1)
+    )
+    return kept
 
 
 def _held_out(
     train: Any, test: Any, mask: sparse.csr_matrix, users: Sequence[int] | np.ndarray | None
 ) -> tuple[sparse.csr_matrix, np.ndarray, dict[str, Any]]:
     """Held-out items that the user had not seen, the users that have any, and the counts."""
-    given = test.csr().astype(bool)
+    given = pair_matrix([test])
     left = sparse.csr_matrix(given > given.multiply(mask))
     left.eliminate_zeros()
     left.sort_indices()
@@ -147,7 +196,7 @@ def _held_out(
         )
     kept = left[rows]
     cold_item = np.asarray(train.popularity()) == 0
-    active = np.diff(train.csr().indptr) > 0
+    active = np.bincount(train.user, minlength=train.n_users) > 0
     counts = {
         "evaluated": len(rows),
         "excluded": {
