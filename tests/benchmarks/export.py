@@ -35,9 +35,12 @@ def run(context: Context) -> dict[str, Any]:
         row: dict[str, Any] = {"items": items, "dimension": DIMENSION, "k": K}
         with tempfile.TemporaryDirectory(prefix="benchmark-export-") as room:
             for step in ("export", "serve", "numpy"):
-                row |= _child(step, items, queries, room, context)
+                row |= _child(step, items, queries, room, context.threads)
                 if "problem" in row:
                     break
+            if "product_p50_ms" in row:  # on a busy machine BLAS is faster alone
+                alone = _child("numpy", items, queries, room, 1)
+                row |= alone if alone["product_p50_ms"] < row["product_p50_ms"] else {}
         if "c_runtime_p50_ms" in row and "product_p50_ms" in row:
             row["times_product"] = round(row["c_runtime_p50_ms"] / row["product_p50_ms"], 2)
         rows.append(row)
@@ -45,14 +48,15 @@ def run(context: Context) -> dict[str, Any]:
         "rows": rows,
         "note": f"Random factors, {USERS:,} users. One query is one user's {K} best of all items, "
         f"text ids in and out; {queries} queries after 20 that are not counted. "
-        f"{context.threads} threads. Seconds to export are those of writing and of verifying.",
+        f"{context.threads} threads; NumPy as well with one, whichever is faster. Seconds of "
+        "export are those of writing and of verifying.",
     }
 
 
-def _child(step: str, items: int, queries: int, room: str, context: Context) -> dict[str, Any]:
+def _child(step: str, items: int, queries: int, room: str, threads: int) -> dict[str, Any]:
     """Runs one step in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.export", step, str(items), str(queries)]
-    limits = {name: str(context.threads) for name in THREADS}
+    limits = {name: str(threads) for name in THREADS}
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     try:
         done = subprocess.run(

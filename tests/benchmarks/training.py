@@ -27,6 +27,8 @@ PEERS = (
     Wanted("tfrs", "retrieval-512"),
     Wanted("tfrs", "retrieval-2048"),
     Wanted("tfrs", "retrieval-8192"),
+    Wanted("apr-authors", "bpr-512"),
+    Wanted("apr-authors", "apr-512"),
 )
 FRACTIONS = {"tfrs retrieval-2048": 0.25, "tfrs retrieval-8192": 0.05}  # the rest is extrapolated
 SHOWN = (

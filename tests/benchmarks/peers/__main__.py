@@ -86,7 +86,7 @@ def _find(version: str) -> str | None:
 
 def _pythons(options: argparse.Namespace) -> dict[str, str]:
     """Version -> path, as given."""
-    given = {"3.10": options.python_310, "3.11": options.python_311}
+    given = {"3.7": options.python_37, "3.10": options.python_310, "3.11": options.python_311}
     return {version: path for version, path in given.items() if path}
 
 
@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__)
     parser.add_argument("folder", help="where the environments go, one folder each")
     parser.add_argument("--only", nargs="+", choices=list(PEERS), help="these peers only")
+    parser.add_argument("--python-3.7", dest="python_37", help="path of a Python 3.7")
     parser.add_argument("--python-3.10", dest="python_310", help="path of a Python 3.10")
     parser.add_argument("--python-3.11", dest="python_311", help="path of a Python 3.11")
     return parser

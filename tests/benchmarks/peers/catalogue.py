@@ -53,5 +53,6 @@ PEERS = {
         Peer("keras", "keras_worker.py", "tensorflow", ("tensorflow",), variables=QUIET),
         Peer("keras-rs", "keras_rs_worker.py", "tensorflow", ("tensorflow",), variables=QUIET),
         Peer("tfrs", "tfrs_worker.py", "tensorflow", ("tensorflow",), variables=LEGACY),
+        Peer("apr-authors", "apr_worker.py", "apr", ("apr",), python="3.7", variables=QUIET),
     )
 }
