@@ -3,7 +3,7 @@
 import difflib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import pyarrow as pa
 from tfadvrec.data import checks
 from tfadvrec.data.checks import SHOWN, DataError, DataWarning, Locate, plural
 from tfadvrec.data.numbers import Column, UnitError, ratings, seconds
-from tfadvrec.data.vocabulary import Encoded, encode
+from tfadvrec.data.ordering import stable_sort, taken, used_rows
+from tfadvrec.data.vocabulary import Encoded, encode, numpy_text
 
 if TYPE_CHECKING:
     from tfadvrec.data.interactions import Interactions
@@ -47,11 +48,14 @@ class RawLog:
             within a part only.
     """
 
-    columns: Mapping[str, Column]
+    columns: dict[str, Column]
     source: str
     locate: Locate = count_from_zero
     dropped: dict[str, int] = field(default_factory=dict)
     part: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,11 @@ class Choice:
                 found[role] = name
         return found
 
+    def named(self, roles: Mapping[str, str], columns: Sequence[str]) -> "Choice":
+        """Returns the same choice with every column by its name."""
+        found = {role: roles.get(role, False) for role in ("user", "item", "rating", "time")}
+        return replace(self, **found, columns=tuple(columns))
+
 
 def column_name(asked: str | int, names: Sequence[str], source: str) -> str:
     """Finds a column by its name or its position (from 0).
@@ -118,65 +127,83 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
     """Checks and encodes a log.
 
     Args:
-        raw: The columns.
+        raw: The columns, which are taken out of it.
         choice: Which of them are what, and what to do with bad rows.
 
     Returns:
         The fields `user`, `item`, `rating`, `time`, `columns`, `user_ids`, `item_ids`, `dropped`
-        of `Interactions`, and `rows`: the position in `raw` of each row that was kept.
+        of `Interactions`, and `rows`: which rows of `raw` were kept, a mask or a slice.
 
     Raises:
         DataError: When rows are bad and may not be dropped, or nothing can be ranked.
     """
     roles = choice.resolve(list(raw.columns), raw.source)
-    if not len(raw.columns[roles["user"]]):
+    if not len(raw):
         checks.check_catalogue(raw.source, 0, 0)
+    named = [column_name(asked, list(raw.columns), raw.source) for asked in choice.columns]
+    extra = {name: values_of(raw.columns[name]) for name in named}
     users = _encoded(raw, roles["user"], "user")
     items = _encoded(raw, roles["item"], "item")
-    bad = {"user without id": users.rows < 0, "item without id": items.rows < 0}
-    rating = time = None
+    columns = {"user": users.rows, "item": items.rows}
+    bad = {f"{side} without id": columns[side] < 0 for side in ("user", "item")}
+    vocabularies = {"user": users.ids, "item": items.ids}
+    merged = {"user": len(users.merged), "item": len(items.merged)}
+    del users, items
     if "rating" in roles:
-        rating = _named(raw, roles["rating"], ratings, raw.columns[roles["rating"]])
-        bad["rating that is no finite number"] = np.isnan(rating)
+        columns["rating"] = _named(raw, roles["rating"], ratings, raw.columns[roles["rating"]])
+        bad["rating that is no finite number"] = np.isnan(columns["rating"])
     if "time" in roles:
-        time, wrong = _times(raw, roles["time"], choice.time_unit)
-        bad["time that cannot be read"] = wrong
-    dropped = {**raw.dropped, **_reject(raw, bad, choice.invalid)}
-    for side, encoded in (("user", users), ("item", items)):
-        if encoded.merged:
-            dropped[f"{side} ids spelled in several ways, merged"] = len(encoded.merged)
-    keep = np.flatnonzero(~np.logical_or.reduce(list(bad.values())))
-    checks.check_catalogue(raw.source, keep.size, int((np.bincount(items.rows[keep]) > 0).sum()))
-    twice = _duplicates(raw, choice.duplicates, users, items, time, keep)
-    if twice.size:
-        dropped["repeated (user, item) pairs"] = keep.size - twice.size
-        keep = twice
-    if rating is not None:
-        checks.check_varies(
-            raw.source, roles["rating"], rating[keep], " (rating=False; None for arrays)"
+        columns["time"], bad["time that cannot be read"] = _times(
+            raw, roles["time"], choice.time_unit
         )
-    user, user_ids = _compact(users.rows[keep], users.ids)
-    item, item_ids = _compact(items.rows[keep], items.ids)
-    checks.check_memory(len(user_ids), len(item_ids))
-    extra = {}
-    for asked in choice.columns:
-        name = column_name(asked, list(raw.columns), raw.source)
-        extra[name] = values_of(raw.columns[name])[keep]
+    dropped = {**raw.dropped, **_reject(raw, bad, choice.invalid)}
+    for side, count in merged.items():
+        if count:
+            dropped[f"{side} ids spelled in several ways, merged"] = count
+    raw.columns.clear()
+    rows: np.ndarray | slice = slice(None)
+    if any(mask.any() for mask in bad.values()):
+        rows = ~np.logical_or.reduce(list(bad.values()))
+        _keep(columns, rows)
+        _keep(extra, rows)
+    del bad
+    checks.check_catalogue(raw.source, len(columns["item"]), _several(columns["item"]))
+    part = None if raw.part is None else raw.part[rows]
+    stays = _duplicates(raw, choice.duplicates, columns, rows, part)
+    if stays is not None:
+        dropped["repeated (user, item) pairs"] = len(stays) - int(stays.sum())
+        _keep(columns, stays)
+        _keep(extra, stays)
+        if isinstance(rows, slice):
+            rows = stays
+        else:
+            rows[rows] = stays
+    if "rating" in columns:
+        checks.check_varies(
+            raw.source, roles["rating"], columns["rating"], " (rating=False; None for arrays)"
+        )
+        columns["rating"] = columns["rating"].astype(np.float32)
+    for side, ids in vocabularies.items():
+        columns[side], vocabularies[side] = _compact(columns[side], ids)
+    checks.check_memory(len(vocabularies["user"]), len(vocabularies["item"]))
     return {
-        "user": user,
-        "item": item,
-        "rating": None if rating is None else rating[keep].astype(np.float32),
-        "time": None if time is None else time[keep],
-        "columns": extra,
-        "user_ids": user_ids,
-        "item_ids": item_ids,
+        "user": columns["user"],
+        "item": columns["item"],
+        "rating": columns.get("rating"),
+        "time": columns.get("time"),
+        "columns": {name: checks.own(values, values.dtype) for name, values in extra.items()},
+        "user_ids": vocabularies["user"],
+        "item_ids": vocabularies["item"],
         "dropped": dropped,
-        "rows": keep,
+        "rows": rows,
     }
 
 
 def build(cls: type["Interactions"], fields: dict[str, Any], **about: Any) -> "Interactions":
     """Makes the log from assembled fields and what is known about it."""
+    for key in ("user", "item", "rating"):  # made here, so that the log need not copy them
+        if fields[key] is not None:
+            fields[key].flags.writeable = False
     return cls(**{key: value for key, value in fields.items() if key != "rows"}, **about)
 
 
@@ -188,6 +215,8 @@ def values_of(column: Column) -> np.ndarray:
         column = column.cast(column.type.value_type)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return np.asarray(column)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return numpy_text(column)
     return np.array(["" if v is None else str(v) for v in column.to_pylist()], np.str_)
 
 
@@ -238,24 +267,29 @@ def _reject(raw: RawLog, bad: Mapping[str, np.ndarray], invalid: str) -> dict[st
     return {f"{reason}": count for reason, count in counts.items()}
 
 
+def _keep(columns: dict[str, np.ndarray], rows: np.ndarray) -> None:
+    """Keeps some rows of every column, one column after the other."""
+    for name in columns:
+        columns[name] = columns[name][rows]
+
+
 def _duplicates(
     raw: RawLog,
     policy: str,
-    users: Encoded,
-    items: Encoded,
-    time: np.ndarray | None,
-    keep: np.ndarray,
-) -> np.ndarray:
-    """Returns the rows of `keep` that stay, in order; nothing when nothing is to change."""
-    pair = users.rows[keep] * np.int64(len(items.ids)) + items.rows[keep]
-    if raw.part is not None:
-        pair += raw.part[keep] * np.int64(len(items.ids)) * len(users.ids)
-    order = np.argsort(pair, kind="stable")
-    repeats = pair[order][1:] == pair[order][:-1]
-    if policy == "keep" or not repeats.any():
-        return np.empty(0, np.int64)
+    columns: Mapping[str, np.ndarray],
+    rows: np.ndarray | slice,
+    part: np.ndarray | None,
+) -> np.ndarray | None:
+    """Marks which rows of the columns stay; None when all do."""
+    if policy == "keep":
+        return None
+    pair, order = stable_sort(_pairs(columns["user"], columns["item"], part))
+    repeats = pair[1:] == pair[:-1]
+    if not repeats.any():
+        return None
     if policy == "error":
-        again = np.sort(keep[order[1:][repeats]])
+        again = np.sort(order[1:][repeats])
+        again = again if isinstance(rows, slice) else np.flatnonzero(rows)[again]
         raise DataError(
             f"{raw.source}: {plural(again.size, 'row')} repeat a (user, item) pair of an earlier "
             f'row: {"; ".join(raw.locate(again[:SHOWN]))}. Pass duplicates="last" or "first" '
@@ -264,20 +298,33 @@ def _duplicates(
     several = np.zeros(len(order), bool)
     several[1:] |= repeats
     several[:-1] |= repeats
-    group = order[several]
-    if time is not None:
-        group = group[np.lexsort((time[keep[group]], pair[group]))]
-    border = pair[group][1:] != pair[group][:-1]
+    group, pair = order[several], pair[several]
+    if "time" in columns:
+        group = group[np.lexsort((columns["time"][group], pair))]
+    border = pair[1:] != pair[:-1]
     chosen = np.append(border, True) if policy == "last" else np.insert(border, 0, True)
-    stays = np.ones(len(keep), bool)
+    stays = np.ones(len(order), bool)
     stays[group[~chosen]] = False
-    return keep[stays]
+    return stays
+
+
+def _pairs(user: np.ndarray, item: np.ndarray, part: np.ndarray | None) -> np.ndarray:
+    """Numbers the pairs of a user and an item, those of each part apart."""
+    pair = user * np.int64(item.max() + 1)
+    pair += item
+    if part is not None:
+        pair += part * (pair.max() + 1)
+    return pair
+
+
+def _several(item: np.ndarray) -> int:
+    """Counts items up to two, which is what it takes to rank."""
+    return 0 if not item.size else 1 + int(item.min() != item.max())
 
 
 def _compact(rows: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Drops the ids that no row uses."""
-    used = np.zeros(len(ids), bool)
-    used[rows] = True
+    used = used_rows(rows, len(ids))
     if used.all():
         return rows, ids
-    return (np.cumsum(used) - 1)[rows], ids[used]
+    return taken(np.cumsum(used, dtype=np.int32) - np.int32(1), rows), ids[used]

@@ -41,6 +41,14 @@ def plain(value: object) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
+def own(values: np.ndarray, kind: np.dtype | type[np.generic]) -> np.ndarray:
+    """Returns a copy of a type, or the array itself where it has the type and is read-only.
+
+    What is read-only belongs to a log, or was made for one.
+    """
+    return values if values.dtype == kind and not values.flags.writeable else values.astype(kind)
+
+
 def check_rows(name: str, rows: np.ndarray, size: int) -> np.ndarray:
     """Checks that integer rows lie in a table of `size` rows.
 
@@ -67,14 +75,14 @@ def check_rows(name: str, rows: np.ndarray, size: int) -> np.ndarray:
             f"{name}: row numbers must be integers, got {rows.dtype}. Raw ids (text, numbers with "
             "gaps, floats) belong in Interactions.from_arrays, which makes the row numbers."
         )
-    bad = np.flatnonzero((rows < 0) | (rows >= size)) if rows.size else rows
-    if bad.size:
+    if rows.size and (rows.min() < 0 or rows.max() >= size):
+        bad = np.flatnonzero((rows < 0) | (rows >= size))
         raise DataError(
             f"{name}: {plural(bad.size, 'row number')} outside 0..{size - 1} "
             f"({rows_text(bad, rows)}). A row number is a line of the {name} vocabulary, which has "
             f"{plural(size, 'line')}; raw ids belong in Interactions.from_arrays."
         )
-    return rows.astype(np.int32)
+    return own(rows, np.int32)
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
@@ -93,13 +101,14 @@ def check_finite(name: str, values: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         raise DataError(f"{name}: expected numbers, got {values.dtype}.")
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
         raise DataError(
             f"{name}: {plural(bad.size, 'value')} NaN or infinite ({rows_text(bad, values)}). "
             "Nothing is filled in silently: correct these rows or leave them out."
         )
-    return values.astype(np.float32)
+    return own(values, np.float32)
 
 
 def check_vocabulary(name: str, ids: np.ndarray) -> np.ndarray:
@@ -124,6 +133,8 @@ def check_vocabulary(name: str, ids: np.ndarray) -> np.ndarray:
             f"{ids.shape}."
         )
     ids = ids if ids.dtype.kind == "U" else ids.astype(np.int64)
+    if (ids[1:] > ids[:-1]).all():
+        return ids
     unique, counts = np.unique(ids, return_counts=True)
     if unique.size != ids.size:
         twice = ", ".join(plain(value) for value in unique[counts > 1][:SHOWN])
@@ -237,7 +248,7 @@ def check_seconds(time: np.ndarray) -> np.ndarray:
             f"time: expected whole seconds since the epoch, got {time.dtype}. "
             "Interactions.from_arrays turns dates, floats, milliseconds and text into seconds."
         )
-    return time.astype(np.int64)
+    return own(time, np.int64)
 
 
 def check_feature(name: str, values: np.ndarray, expected: int) -> np.ndarray:

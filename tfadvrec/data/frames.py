@@ -1,14 +1,12 @@
 """Frames of any library become columns, through the Arrow interfaces that they all offer."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tfadvrec.data.checks import DataError, FileMissing, check_length
+from tfadvrec.data.checks import DataError, check_length
 from tfadvrec.data.numbers import Column
 
 
@@ -42,21 +40,6 @@ def columns_of(frame: object, names: Collection[str] | None = None) -> dict[str,
         wanted = [str(key) for key in frame.columns if names is None or str(key) in names]
         return {key: _array(frame[key].to_numpy()) for key in wanted}
     return {key: table[key] for key in table.column_names}
-
-
-def read_parquet(path: str | Path) -> pa.Table:
-    """Reads a Parquet file, or a folder of them.
-
-    Raises:
-        DataError: When it is none.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileMissing(f"{path}: there is no such file.")
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({error}).") from None
 
 
 def _table(frame: object) -> pa.Table | None:

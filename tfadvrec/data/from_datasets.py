@@ -76,7 +76,7 @@ def from_tfds(
         dataset, wanted, split=split, data_dir=data_dir, download=download
     )
     log = build(
-        cls, assemble(RawLog(arrays, origin), choice), name=name or "dataset", origin=origin
+        cls, assemble(RawLog(dict(arrays), origin), choice), name=name or "dataset", origin=origin
     )
     frames = {}
     for side, table in sides.items():

@@ -30,7 +30,8 @@ def ratings(column: Column) -> np.ndarray:
         [4.5, nan]
     """
     values = _floats(column)
-    return np.where(np.isfinite(values), values, np.nan)
+    infinite = np.isinf(values)
+    return np.where(infinite, np.nan, values) if infinite.any() else values
 
 
 def seconds(column: Column, unit: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -60,18 +61,20 @@ def seconds(column: Column, unit: str | None = None) -> tuple[np.ndarray, np.nda
     if dates is not None:
         return dates
     whole = _integers(column)
-    values = _floats(column) if whole is None else whole
-    bad = np.zeros(len(values), bool) if whole is not None else ~np.isfinite(values)
-    bad |= np.abs(np.where(bad, 0, values)) >= 2.0**63
+    if whole is not None:
+        bad = np.zeros(len(whole), bool)
+        unit = unit or _unit(whole, bad)
+        return (whole if unit == "s" else whole // UNITS[unit]), bad
+    values = _floats(column)
+    bad = ~(np.abs(values) < 2.0**63)
     unit = unit or _unit(values, bad)
-    values = np.where(bad, 0, values)
-    if whole is None:
-        return np.floor(values / UNITS[unit]).astype(np.int64), bad
-    return values // UNITS[unit], bad
+    return np.floor(np.where(bad, 0, values) / UNITS[unit]).astype(np.int64), bad
 
 
 def _unit(values: np.ndarray, bad: np.ndarray) -> str:
-    good = values[~bad]
+    good = values[~bad] if bad.any() else values
+    if good.size and good.min() > 0 and good.max() < _LARGEST["s"]:
+        return "s"
     negative = np.flatnonzero(~bad & (values < 0))
     if negative.size:
         raise UnitError(
@@ -137,11 +140,10 @@ def _floats(column: Column) -> np.ndarray:
         values = values.cast(pa.float64())
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise DataError(f"expected numbers, got a column of type {values.type}.")
-    return (
-        values.to_numpy(zero_copy_only=False).astype(np.float64)
-        if isinstance(values, pa.Array)
-        else values.to_numpy().astype(np.float64)
+    plain = (
+        values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
     )
+    return plain.astype(np.float64, copy=False)
 
 
 def _float(text: str | None) -> float:
@@ -163,7 +165,7 @@ def _integers(column: Column) -> np.ndarray | None:
             return None
     if not pa.types.is_integer(values.type) or values.type == pa.uint64():
         return None
-    return np.asarray(values.cast(pa.int64())).astype(np.int64)
+    return np.asarray(values.cast(pa.int64()))
 
 
 def _dates(column: Column) -> tuple[np.ndarray, np.ndarray] | None:

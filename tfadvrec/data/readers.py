@@ -1,8 +1,9 @@
 """Text files become columns: read by Arrow, and looked at row by row only to explain an error."""
 
-import io
+import re
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,28 @@ import pyarrow.csv as pacsv
 
 from tfadvrec.data.assembly import Choice, RawLog, column_name
 from tfadvrec.data.checks import DataError, plural
-from tfadvrec.data.text_files import explain_encoding, open_bytes
+from tfadvrec.data.gathering import gather
+from tfadvrec.data.numbers import Column
+from tfadvrec.data.text_files import UNIT, Replaced, explain_encoding, open_bytes
 from tfadvrec.data.text_layout import Layout, lay_out
 
-_UNIT = "\x1f"
+_BLOCK_BYTES = 1 << 20
+_COLUMN = re.compile(r"^In CSV column #(\d+): ")
+_TYPES = (
+    pa.null(),
+    pa.int64(),
+    pa.bool_(),
+    pa.date32(),
+    pa.time32("s"),
+    pa.timestamp("s"),
+    pa.timestamp("s", "UTC"),
+    pa.timestamp("ns"),
+    pa.timestamp("ns", "UTC"),
+    pa.float64(),
+    pa.string(),
+)
+_LOOSER = dict(pairwise(_TYPES))
+"""Type -> the next one that Arrow tries for a column whose values do not all fit."""
 
 
 def read_log(
@@ -60,12 +79,11 @@ def read_log(
     if "rating" in roles:
         kinds[roles["rating"]] = pa.float64()
     names = list(dict.fromkeys([*roles.values(), *extra]))
-    table, ragged = read_columns(layout, names, kinds)
+    columns, ragged = read_columns(layout, names, kinds, (roles["user"], roles["item"]))
     if ragged and choice.invalid == "error":
         raise ragged_error(layout, ragged)
     dropped = {"row with too few or too many fields": ragged} if ragged else {}
-    columns = {name: table[name] for name in names}
-    return RawLog(columns, str(path), layout.locate, dropped), choice
+    return RawLog(columns, str(path), layout.locate, dropped), choice.named(roles, extra)
 
 
 def read_table(
@@ -106,39 +124,53 @@ def read_table(
     known = tuple(names or layout.names)
     position = {known.index(column_name(asked, known, str(path))) for asked in text}
     kinds = {layout.names[place]: pa.string() for place in position}
-    table, ragged = read_columns(layout, list(layout.names), kinds)
+    columns, ragged = read_columns(layout, layout.names, kinds)
     if ragged:
         raise ragged_error(layout, ragged)
-    return table.rename_columns(list(known))
+    return pa.table([columns[name] for name in layout.names], names=list(known))
 
 
 def read_columns(
-    layout: Layout, names: Sequence[str], kinds: Mapping[str, pa.DataType]
-) -> tuple[pa.Table, int]:
-    """Reads columns; values that are not of the kind asked for make the column text.
+    layout: Layout,
+    names: Sequence[str],
+    kinds: Mapping[str, pa.DataType],
+    ids: Collection[str] = (),
+) -> tuple[dict[str, Column], int]:
+    """Reads columns, a block of the file at a time.
+
+    A column whose type is inferred starts with the strictest type that fits the first block. A
+    later value that does not fit makes the reader begin again with the next type.
 
     Args:
         layout: The file and how it is laid out.
         names: The columns to read.
-        kinds: Name -> type; the other columns' types are inferred.
+        kinds: Name -> type; the other columns' types are inferred. Where a value is not of the
+            type asked for, every column is read as text.
+        ids: The columns that hold ids; see `gather`.
 
     Returns:
-        The table, and how many rows with too few or too many fields it lacks.
+        Name -> values, and how many rows with too few or too many fields are not in them.
 
     Raises:
         DataError: When the file is damaged or in another encoding.
     """
-    content = _joined(layout) if len(layout.separator) > 1 else None
-    try:
-        return _parse(layout, content, names, kinds)
-    except pa.ArrowInvalid as error:
-        _explain(layout, error)
-        texts = dict.fromkeys(names, pa.string())
+    asked, tried = dict(kinds), dict(kinds)
+    while True:
+        found: dict[str, pa.DataType] = {}
         try:
-            return _parse(layout, content, names, texts)
-        except pa.ArrowInvalid as again:
-            _explain(layout, again)
-            raise DataError(f"{layout.path}: cannot be read: {again}") from None
+            return _one_pass(layout, names, tried, ids, found)
+        except pa.ArrowInvalid as error:
+            if "UTF8" in str(error) or "UTF-8" in str(error):
+                raise explain_encoding(layout.path, layout.encoding) from None
+            number = _COLUMN.search(str(error))
+            name = layout.names[int(number[1])] if number else None
+            kind = found.get(name) or tried.get(name)
+            if name not in asked and kind in _LOOSER:
+                tried = {**tried, **found, name: _LOOSER[kind]}
+            elif asked != dict.fromkeys(names, pa.string()):
+                asked = tried = dict.fromkeys(names, pa.string())
+            else:
+                raise DataError(f"{layout.path}: cannot be read: {error}") from None
 
 
 def ragged_error(layout: Layout, count: int) -> DataError:
@@ -161,33 +193,24 @@ def _by_position(choice: Choice) -> Choice:
     return Choice(**known)
 
 
-def _joined(layout: Layout) -> bytes:
-    """Returns a file with a separator of several characters replaced by one that Arrow takes."""
-    with open_bytes(layout.path) as file:
-        content = file.read()
-    try:
-        text = content.decode(layout.encoding)
-    except UnicodeDecodeError:
-        raise explain_encoding(layout.path, layout.encoding) from None
-    if _UNIT in text:
-        raise DataError(f"{layout.path}: contains the character U+001F, which no log should.")
-    return text.removeprefix("\ufeff").replace(layout.separator, _UNIT).encode()
-
-
-def _parse(
+def _one_pass(
     layout: Layout,
-    content: bytes | None,
     names: Sequence[str],
     kinds: Mapping[str, pa.DataType],
-) -> tuple[pa.Table, int]:
-    ragged = []
+    ids: Collection[str],
+    found: dict[str, pa.DataType],
+) -> tuple[dict[str, Column], int]:
+    """Reads the file once; fills `found` with the types that the first block had."""
+    ragged = 0
 
     def skip(row: pacsv.InvalidRow) -> str:
-        ragged.append(row.number)
+        nonlocal ragged
+        ragged += 1
         return "skip"
 
+    simple = len(layout.separator) == 1
     parse = pacsv.ParseOptions(
-        delimiter=layout.separator if content is None else _UNIT,
+        delimiter=layout.separator if simple else UNIT,
         quote_char=layout.quote or False,
         newlines_in_values=layout.quote is not None and _has_quote(layout),
         invalid_row_handler=skip,
@@ -195,20 +218,26 @@ def _parse(
     read = pacsv.ReadOptions(
         column_names=list(layout.names),
         skip_rows=layout.skip,
-        encoding=layout.encoding if content is None else "utf8",
-        block_size=1 << 24,
+        encoding=layout.encoding if simple else "utf8",
+        block_size=_BLOCK_BYTES,
+        use_threads=False,
     )
     convert = pacsv.ConvertOptions(column_types=dict(kinds), include_columns=list(names))
     try:
-        with open_bytes(layout.path) if content is None else io.BytesIO(content) as source:
-            table = pacsv.read_csv(
+        with (
+            open_bytes(layout.path)
+            if simple
+            else Replaced(layout.path, layout.encoding, layout.separator) as source
+        ):
+            reader = pacsv.open_csv(
                 source, read_options=read, parse_options=parse, convert_options=convert
             )
+            found.update(zip(reader.schema.names, reader.schema.types, strict=True))
+            return gather(reader.schema, reader, ids), ragged
     except (EOFError, zlib.error, OSError) as error:
         raise DataError(f"{layout.path}: cannot be unpacked ({error}); it is damaged.") from None
     except UnicodeDecodeError:
         raise explain_encoding(layout.path, layout.encoding) from None
-    return table, len(ragged)
 
 
 def _has_quote(layout: Layout) -> bool:
@@ -219,8 +248,3 @@ def _has_quote(layout: Layout) -> bool:
             if quote in block:
                 return True
     return False
-
-
-def _explain(layout: Layout, error: pa.ArrowInvalid) -> None:
-    if "UTF8" in str(error) or "UTF-8" in str(error):
-        raise explain_encoding(layout.path, layout.encoding) from None

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tfadvrec.data.checks import SHOWN, DataError, FileMissing
 
+UNIT = "\x1f"
+"""What stands in for a separator of several characters, which Arrow does not take."""
+
 
 def open_bytes(path: Path) -> io.BufferedIOBase:
     """Opens a file, unpacked when its first bytes are those of gzip or bzip2."""
@@ -31,6 +34,51 @@ def open_bytes(path: Path) -> io.BufferedIOBase:
 def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
     """Opens a file as text in which undecodable bytes are shown as �."""
     return io.TextIOWrapper(open_bytes(path), encoding=encoding, errors="replace", newline="")
+
+
+class Replaced(io.BufferedIOBase):
+    """A text file as UTF-8 bytes, its separator of several characters replaced by `UNIT`.
+
+    Args:
+        path: The file.
+        encoding: Its encoding.
+        separator: What separates its fields.
+    """
+
+    def __init__(self, path: Path, encoding: str, separator: str) -> None:
+        self._path, self._separator = path, separator
+        self._text = io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="")
+        self._left, self._start = b"", True
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Returns the next bytes, none at the end.
+
+        Raises:
+            DataError: When the file contains `UNIT`.
+        """
+        parts, missing = [self._left], (1 << 62 if size is None or size < 0 else size)
+        while sum(map(len, parts)) < missing:
+            # whole lines, so that no separator is cut in two
+            text = self._text.read(1 << 20) + self._text.readline()
+            if not text:
+                break
+            if UNIT in text:
+                raise DataError(
+                    f"{self._path}: contains the character U+001F, which no log should."
+                )
+            if self._start:
+                text, self._start = text.removeprefix("\ufeff"), False
+            parts.append(text.replace(self._separator, UNIT).encode())
+        content = b"".join(parts)
+        self._left = content[missing:]
+        return content[:missing]
+
+    def close(self) -> None:
+        self._text.close()
+        super().close()
 
 
 def explain_encoding(path: Path, encoding: str) -> DataError:
