@@ -138,7 +138,7 @@ def test_wrong_shapes_and_options_are_refused():
             evaluate(factors(), train, test, **options)
 
 
-def test_pairs_are_merged_over_logs_in_linear_form():
+def test_pairs_of_all_logs_are_merged_and_in_order():
     one, other = split()
     twice = log_of(np.concatenate([np.stack([one.user, one.item], 1)] * 2))
     matrix = pair_matrix([twice, other])
