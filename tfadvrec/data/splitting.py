@@ -6,6 +6,7 @@ import numpy as np
 
 from tfadvrec.data.checks import DataError
 from tfadvrec.data.interactions import Interactions
+from tfadvrec.data.ordering import stable_sort, taken, used_rows
 
 
 class Split(NamedTuple):
@@ -24,6 +25,7 @@ class Split(NamedTuple):
     def describe(self) -> dict[str, Any]:
         """Returns sizes, what of each part is cold, and what repeats pairs of train."""
         parts = {"train": {"interactions": len(self.train)}}
+        pairs = np.sort(_pairs(self.train))
         for key, part in (("validation", self.validation), ("test", self.test)):
             if part is not None:
                 cold = cold_rows(self.train, part)
@@ -32,7 +34,7 @@ class Split(NamedTuple):
                     "with_cold_user": int(cold["user"].sum()),
                     "with_cold_item": int(cold["item"].sum()),
                     "warm": int((~cold["user"] & ~cold["item"]).sum()),
-                    "also_in_train": int(np.isin(_pairs(part), _pairs(self.train)).sum()),
+                    "also_in_train": _shared(pairs, part),
                 }
         return parts
 
@@ -78,11 +80,10 @@ def leave_last_out(log: Interactions, *, validation: bool = True) -> Split:
     _not_empty(log)
     held = 2 if validation else 1
     counts = np.bincount(log.user, minlength=log.n_users)
-    from_last = counts[log.user] - 1 - _rank(log)
-    enough = counts[log.user] > held
-    test = enough & (from_last == 0)
-    valid = enough & (from_last == 1) & validation
-    return _split(log, valid if validation else None, test)
+    order = _by_user(log, None if log.time is None else stable_sort(log.time)[1])
+    last = (np.cumsum(counts) - 1)[counts > held]
+    valid = used_rows(order[last - 1], len(log)) if validation else None
+    return _split(log, valid, used_rows(order[last], len(log)))
 
 
 def by_time(log: Interactions, *, validation: float = 0.1, test: float = 0.1) -> Split:
@@ -158,13 +159,13 @@ def by_ratio(
     """
     _shares(validation, test)
     _not_empty(log)
-    shuffled = np.random.default_rng(seed).permutation(len(log))
-    rank = _rank(log, shuffled)
+    order = _by_user(log, np.random.default_rng(seed).permutation(len(log)))
     counts = np.bincount(log.user, minlength=log.n_users)
     n_test = np.minimum(np.floor(counts * test + 0.5), np.maximum(counts - 1, 0))
     n_valid = np.minimum(np.floor(counts * validation + 0.5), np.maximum(counts - 1 - n_test, 0))
-    late = rank < n_test[log.user]
-    middle = ~late & (rank < (n_test + n_valid)[log.user])
+    starts = np.cumsum(counts) - counts
+    late = used_rows(order[_ranges(starts, n_test)], len(log))
+    middle = used_rows(order[_ranges(starts + n_test.astype(np.int64), n_valid)], len(log))
     return _split(log, middle if validation else None, late)
 
 
@@ -192,53 +193,65 @@ def k_core(log: Interactions, k: int, *, rounds: int = 100) -> Interactions:
     """
     if k < 1 or rounds < 1:
         raise ValueError(f"k and rounds: expected at least 1, got k={k} and rounds={rounds}.")
-    keep = np.arange(len(log))
+    user, item, keep = log.user, log.item, None
+    users = np.bincount(user, minlength=log.n_users)
+    items = np.bincount(item, minlength=log.n_items)
     for _ in range(rounds):
-        users = np.bincount(log.user[keep], minlength=log.n_users)
-        items = np.bincount(log.item[keep], minlength=log.n_items)
-        fine = (users[log.user[keep]] >= k) & (items[log.item[keep]] >= k)
+        fine = (users >= k)[user] & (items >= k)[item]
         if fine.all():
             break
-        keep = keep[fine]
+        # what leaves is counted off: less and less in every round
+        users -= np.bincount(user[~fine], minlength=log.n_users)
+        items -= np.bincount(item[~fine], minlength=log.n_items)
+        keep = np.flatnonzero(fine) if keep is None else keep[fine]
+        user, item = user[fine], item[fine]
     else:
         raise DataError(
-            f"{log.name}: the {k}-core is not reached after {rounds} rounds ({keep.size:,} of "
+            f"{log.name}: the {k}-core is not reached after {rounds} rounds ({len(user):,} of "
             f"{len(log):,} interactions are left and still shrinking). Raise rounds, or lower k."
         )
-    if not keep.size:
+    if not len(user):
         raise DataError(f"{log.name}: nothing is left of {len(log):,} interactions with k={k}.")
-    return _shrink(log, keep, k)
+    return _shrink(log if keep is None else log.take(keep), k, len(log) - len(user))
 
 
-def _shrink(log: Interactions, keep: np.ndarray, k: int) -> Interactions:
-    """Returns the kept rows with the vocabularies that they use."""
-    rows = {side: np.unique(getattr(log, side)[keep]) for side in ("user", "item")}
+def _shrink(log: Interactions, k: int, lost: int) -> Interactions:
+    """Returns the log with the vocabularies that it uses, and with what it lost."""
     changes: dict[str, Any] = {}
-    for side, used in rows.items():
-        changes[side] = np.searchsorted(used, getattr(log, side)[keep])
-        changes[f"{side}_ids"] = getattr(log, f"{side}_ids")[used]
-        features = getattr(log, f"{side}_features")
-        changes[f"{side}_features"] = {key: values[used] for key, values in features.items()}
-    for key in ("rating", "time"):
-        values = getattr(log, key)
-        changes[key] = None if values is None else values[keep]
-    changes["columns"] = {key: values[keep] for key, values in log.columns.items()}
-    lost = len(log) - keep.size
-    changes["dropped"] = {**log.dropped, **({f"outside the {k}-core": lost} if lost else {})}
+    for side in ("user", "item"):
+        ids = getattr(log, f"{side}_ids")
+        used = used_rows(getattr(log, side), len(ids))
+        if not used.all():
+            changes[side] = taken(np.cumsum(used, dtype=np.int32) - np.int32(1), getattr(log, side))
+            changes[f"{side}_ids"] = ids[used]
+            features = getattr(log, f"{side}_features")
+            changes[f"{side}_features"] = {key: values[used] for key, values in features.items()}
+    if lost:
+        changes["dropped"] = {**log.dropped, f"outside the {k}-core": lost}
     return log.replace(**changes)
 
 
-def _rank(log: Interactions, order: np.ndarray | None = None) -> np.ndarray:
-    """Returns each interaction's place among its user's, by time and row or by a given order."""
+def _by_user(log: Interactions, order: np.ndarray | None) -> np.ndarray:
+    """Returns the rows user by user, each user's in the given order (None: by row)."""
     if order is None:
-        time = np.zeros(len(log), np.int64) if log.time is None else log.time
-        order = np.lexsort((time, log.user))
-    else:
-        order = order[np.argsort(log.user[order], kind="stable")]
-    starts = np.searchsorted(log.user[order], np.arange(log.n_users))
-    rank = np.empty(len(log), np.int64)
-    rank[order] = np.arange(len(log)) - starts[log.user[order]]
-    return rank
+        return stable_sort(log.user)[1]
+    return order[stable_sort(taken(log.user, order))[1]]
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns `starts[i], starts[i] + 1, ...`, of each as many as `counts` says."""
+    counts = counts.astype(np.int64)
+    ends = np.cumsum(counts)
+    return np.arange(counts.sum()) + np.repeat(starts - ends + counts, counts)
+
+
+def _shared(pairs: np.ndarray, part: Interactions) -> int:
+    """Counts the interactions of a part whose pairs are among the sorted ones."""
+    own = np.sort(_pairs(part))
+    if not len(pairs):
+        return 0
+    place = np.minimum(np.searchsorted(pairs, own), len(pairs) - 1)
+    return int((pairs[place] == own).sum())
 
 
 def _split(log: Interactions, validation: np.ndarray | None, test: np.ndarray) -> Split:
