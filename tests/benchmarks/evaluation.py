@@ -65,10 +65,10 @@ def run(context: Context) -> dict[str, Any]:
         "median ratio to the bare product of the same round: the scores alone, by the same blocks "
         f"and {context.threads} threads as ours, never looked at. The same product in blocks "
         "of up to 1,024 users, split by NumPy or by TensorFlow, stands below it. The task is "
-        "prepared and the items' cosines are known, as from the second evaluation on; `first` is the first "
-        "evaluation, with the cosines. `peak_mb_more` is by how much one evaluation, the first in "
-        "a process of its own, raises the peak of the resident size. Peers' own evaluators: part "
-        "training.",
+        "prepared and the items' cosines are known, as from the second evaluation on; `first` is "
+        "the first evaluation, with the cosines. `peak_mb_more` is by how much one evaluation, "
+        "the first in a process of its own, raises the peak of the resident size. Peers' own "
+        "evaluators: part training.",
     }
 
 
