@@ -30,4 +30,4 @@ class Context:
 
     def say(self, text: str) -> None:
         """Prints a line of progress."""
-        self.console.print(f"[dim]{text}[/dim]", highlight=False)
+        self.console.print(text, style="dim", highlight=False, markup=False)

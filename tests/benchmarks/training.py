@@ -116,7 +116,7 @@ def run(context: Context) -> dict[str, Any]:
 def measure(group: str, wanted: Sequence[Wanted], data: Path, context: Context) -> dict[str, Any]:
     """Measures one group."""
     with started(wanted, data, context) as prepared:
-        records = alternate(prepared.workers, context.rounds, fractions=FRACTIONS)
+        records = alternate(prepared.workers, context.rounds, fractions=FRACTIONS, say=context.say)
         evaluators = _evaluators(prepared) if group == "peers" else []
         failed = {one.label: one.failed for one in prepared.workers if one.failed}
     problems = prepared.missing | failed

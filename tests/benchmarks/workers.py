@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -147,7 +147,11 @@ class Worker:
 
 
 def alternate(
-    workers: Sequence[Worker], rounds: int, *, fractions: Mapping[str, float] | None = None
+    workers: Sequence[Worker],
+    rounds: int,
+    *,
+    fractions: Mapping[str, float] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, list[dict[str, Any] | None]]:
     """One epoch of each system in turn, round after round, so that all share the machine's state.
 
@@ -158,6 +162,7 @@ def alternate(
         rounds: How many epochs of each.
         fractions: Label -> which part of an epoch is asked for; all of it by default. What a
             system says that it did counts, and its figures are extrapolated to one epoch.
+        say: Told when a round is done.
 
     Returns:
         Label -> one record a round; None in the rounds that a worker did not finish.
@@ -168,6 +173,8 @@ def alternate(
         for worker in [*workers[start:], *workers[:start]]:
             fraction = (fractions or {}).get(worker.label, 1.0)
             records[worker.label].append(_epoch(worker, fraction))
+        if say is not None:
+            say(f"round {turn + 1} of {rounds} is done")
     return records
 
 
