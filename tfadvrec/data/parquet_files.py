@@ -11,7 +11,7 @@ from tfadvrec.data.checks import DataError, FileMissing
 from tfadvrec.data.gathering import gather
 from tfadvrec.data.several import files_of
 
-_BATCH_ROWS = 1 << 17
+_BATCH_ROWS = 1 << 16
 
 
 def read_parquet(path: str | Path | Sequence[str | Path], choice: Choice) -> tuple[RawLog, Choice]:
@@ -47,8 +47,9 @@ def read_parquet(path: str | Path | Sequence[str | Path], choice: Choice) -> tup
         scanner = data.scanner(
             wanted,
             batch_size=_BATCH_ROWS,
-            batch_readahead=2,
-            fragment_readahead=1,
+            batch_readahead=0,
+            fragment_readahead=0,
+            use_threads=False,
         )
         ids = (roles["user"], roles["item"])
         columns = gather(scanner.projected_schema, scanner.to_batches(), ids)
