@@ -178,11 +178,14 @@ def test_rows_are_taken_and_marked_in_pieces():
 
 
 _PEAK = """
-import resource, sys
+import pathlib, resource, sys
 from tfadvrec.data import Interactions
-from tfadvrec.data import constructors
 
 def peak():
+    # on Linux a child begins with its parent's ru_maxrss; what /proc says begins anew
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 Interactions.from_csv(sys.argv[2], rating=False)
@@ -213,4 +216,4 @@ def test_a_million_rows_of_long_ids_take_little_memory(tmp_path):
     assert kept > 0.99 * rows
     assert found == users
     # 66 to 68 were measured; a reader that holds the whole table takes 300
-    assert each < 90
+    assert 20 < each < 90

@@ -234,6 +234,8 @@ def known_rows(ids: np.ndarray, order: np.ndarray, asked: object) -> np.ndarray:
 
 
 def _same_kind(asked: np.ndarray, text: bool) -> np.ndarray:
+    if text and asked.dtype.kind == "U":
+        return np.strings.strip(asked)
     texts = [(_object_text(v) or "").strip() for v in asked.astype(object).ravel()]
     if text:
         return np.array(texts, np.str_).reshape(asked.shape)
