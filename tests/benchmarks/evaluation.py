@@ -35,7 +35,7 @@ MEASURED: dict[str, tuple[str, ...] | None] = {
     "all metrics": None,
 }
 # items -> (users, interactions): catalogues beyond the standard log's, generated
-LARGER = {100_000: (3_000, 300_000), 1_000_000: (300, 30_000)}
+LARGER = {100_000: (1_500, 150_000), 1_000_000: (150, 15_000)}
 PREPARED = (10**5, 10**6, 10**7)  # interactions
 FLOOR, SPLIT, TENSORFLOW = (
     "bare product",
