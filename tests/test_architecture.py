@@ -15,6 +15,7 @@ FLOORS = {
     "_face": 0,
     "data": 0,
     "losses": 0,
+    "optimizers": 0,
     "presets": 0,
     "training": 0,
     "adversary": 1,
@@ -27,7 +28,7 @@ FLOORS = {
     "__init__": 6,
     "__main__": 6,
 }
-ARROWS = {("training", "data")}
+ARROWS = {("training", "data"), ("training", "optimizers")}
 HEAVY = ("tensorflow", "keras", "matplotlib", "pyarrow", "sklearn", "scipy", "numpy", "pandas")
 
 

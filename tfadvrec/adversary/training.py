@@ -176,12 +176,16 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluation of the model inside; nothing is attacked."""
+        logs = super().test_step(data)
+        return {key: value for key, value in logs.items() if key != "adversarial_loss"}
+
+    def test_on(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluates the model inside on one batch."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self.call(x, training=False)
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
-        logs = self.compute_metrics(x, y, y_pred, sample_weight)
-        return {key: value for key, value in logs.items() if key != "adversarial_loss"}
+        return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def save(self, filepath: Any, **options: Any) -> None:
         """Saves the model inside."""

@@ -1,6 +1,7 @@
 """A block: several mini-batches that one compiled training step runs in a loop."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,6 +19,8 @@ class Block(tf.experimental.ExtensionType):
         user: int32 `(size, batch)`, user rows of the positives.
         item: int32 `(size, batch)`, item rows of the positives.
         label: float32 `(size, batch)`, the target of each positive, or `(0, 0)` where all are 1.
+        weight: float32 `(size, batch)`, the weight of each positive, or `(0, 0)` for none.
+        class_weight: float32 `(classes,)`, Keras's `class_weight`, or `(0,)` for none.
         steps: int32 `()`, how many of the `size` batches there are; those behind them are padding.
         seed: int32 `(2,)`: the key of the random draws, and the number of the first batch.
         negatives: How negatives are drawn.
@@ -27,18 +30,23 @@ class Block(tf.experimental.ExtensionType):
     user: tf.Tensor
     item: tf.Tensor
     label: tf.Tensor
+    weight: tf.Tensor
+    class_weight: tf.Tensor
     steps: tf.Tensor
     seed: tf.Tensor
     negatives: Negatives
     kind: str
 
+    def with_class_weight(self, class_weight: tf.Tensor) -> "Block":
+        """The same batches, each row weighted by its class, as Keras's `class_weight` does."""
+        fields = {name: getattr(self, name) for name in type(self).__annotations__}
+        return Block(**{**fields, "class_weight": class_weight})
+
     def draw(self) -> tf.Tensor:
         """The negatives of all batches, int32 `(size, batch, negatives)`."""
         return self.negatives.draw(self.user, self.seed)
 
-    def batch(
-        self, step: tf.Tensor | int, drawn: tf.Tensor | None = None
-    ) -> tuple[Mapping[str, tf.Tensor], tf.Tensor]:
+    def batch(self, step: tf.Tensor | int, drawn: tf.Tensor | None = None) -> tuple[Any, ...]:
         """Lays out one mini-batch.
 
         Args:
@@ -46,21 +54,32 @@ class Block(tf.experimental.ExtensionType):
             drawn: What `draw` gave, where more than one batch is laid out.
 
         Returns:
-            `(inputs, labels)` as `Recommender.call` and the losses take them: see
-            `tfadvrec.data.pairs`, `points` and `in_batch`.
+            `(inputs, labels)`, or `(inputs, labels, sample_weight)`, as `Recommender.call`, the
+            losses and Keras take them: see `tfadvrec.data.pairs`, `points` and `in_batch`.
         """
         user, item = self.user[step], self.item[step]
+        weight = self.weight[step] if self.weight.shape[-1] else None
         if self.kind == "in_batch":
-            return self._in_batch(user, item)
+            return self._weighted(*self._in_batch(user, item), weight)
         negative = (self.draw() if drawn is None else drawn)[step]
         count = self.negatives.count
         candidates = tf.concat([item[:, None], negative], axis=1)
         label = self.label[step] if self.label.shape[-1] else tf.ones_like(user, tf.float32)
         labels = tf.concat([label[:, None], tf.zeros([tf.shape(user)[0], count])], axis=1)
         if self.kind == "pairs":
-            return {"user_id": user, "item_id": candidates}, labels
+            return self._weighted({"user_id": user, "item_id": candidates}, labels, weight)
         flat = {"user_id": tf.repeat(user, 1 + count), "item_id": tf.reshape(candidates, [-1, 1])}
-        return flat, tf.reshape(labels, [-1, 1])
+        weight = None if weight is None else tf.repeat(weight, 1 + count)
+        return self._weighted(flat, tf.reshape(labels, [-1, 1]), weight)
+
+    def _weighted(
+        self, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor, weight: tf.Tensor | None
+    ) -> tuple[Any, ...]:
+        if self.class_weight.shape[0]:  # a row's class is what Keras takes it to be
+            one = labels.shape[-1] == 1
+            classes = tf.round(labels[:, 0]) if one else tf.argmax(labels, axis=-1)
+            weight = tf.gather(self.class_weight, tf.cast(classes, tf.int32))
+        return (inputs, labels) if weight is None else (inputs, labels, weight)
 
     def _in_batch(
         self, user: tf.Tensor, item: tf.Tensor

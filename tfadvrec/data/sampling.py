@@ -1,6 +1,6 @@
 """Samplers: a training log becomes batches, or compiled blocks of batches, for `fit`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,7 @@ def pairs(
     batch_size: int,
     negatives: int = 1,
     strategy: str = "uniform",
+    weight: np.ndarray | None = None,
     seed: int = 0,
     block: int | None = None,
 ) -> tf.data.Dataset:
@@ -32,6 +33,8 @@ def pairs(
         negatives: Negatives for each positive.
         strategy: `"uniform"` over the items that the user has not seen, or `"popularity"`:
             in proportion to the items' training counts, unseen items only.
+        weight: `(len(log),)`, how much each interaction's loss counts; it becomes Keras's
+            `sample_weight`, the third part of a batch. None gives no third part.
         seed: What order and negatives are drawn from.
         block: Batches in a `Block` (at most an epoch); None gives plain batches.
 
@@ -48,7 +51,7 @@ def pairs(
     (TensorShape([2, 2]), [[1.0, 0.0], [1.0, 0.0]])
     """
     drawn = Negatives.of(log, count=negatives, strategy=strategy)
-    return _dataset(log, None, drawn, "pairs", batch_size, seed, block)
+    return _dataset(log, None, weight, drawn, "pairs", batch_size, seed, block)
 
 
 def points(
@@ -58,6 +61,7 @@ def points(
     negatives: int = 1,
     strategy: str = "uniform",
     target: str = "implicit",
+    weight: np.ndarray | None = None,
     seed: int = 0,
     block: int | None = None,
 ) -> tf.data.Dataset:
@@ -69,6 +73,7 @@ def points(
         negatives: Negatives for each positive, each a row with label 0.
         strategy: `"uniform"` or `"popularity"`; see `pairs`.
         target: `"implicit"` labels positives 1; `"rating"` labels them with their rating.
+        weight: As in `pairs`; a positive's negatives have its weight.
         seed: What order and negatives are drawn from.
         block: Batches in a `Block`; None gives plain batches.
 
@@ -85,17 +90,23 @@ def points(
         raise DataError("target='rating' needs a log with ratings; this log has none.")
     label = None if target == "implicit" else log.rating
     drawn = Negatives.of(log, count=negatives, strategy=strategy)
-    return _dataset(log, label, drawn, "points", batch_size, seed, block)
+    return _dataset(log, label, weight, drawn, "points", batch_size, seed, block)
 
 
 def in_batch(
-    log: Interactions, *, batch_size: int, seed: int = 0, block: int | None = None
+    log: Interactions,
+    *,
+    batch_size: int,
+    weight: np.ndarray | None = None,
+    seed: int = 0,
+    block: int | None = None,
 ) -> tf.data.Dataset:
     """Every item of the batch is a candidate of every user, for the in-batch softmax.
 
     Args:
         log: The training interactions.
         batch_size: Positives in a batch.
+        weight: As in `pairs`.
         seed: What the order is drawn from.
         block: Batches in a `Block`; None gives plain batches.
 
@@ -107,12 +118,13 @@ def in_batch(
         the item's share of the training interactions, for the logQ correction.
     """
     drawn = Negatives.of(log, count=0)
-    return _dataset(log, None, drawn, "in_batch", batch_size, seed, block)
+    return _dataset(log, None, weight, drawn, "in_batch", batch_size, seed, block)
 
 
 def _dataset(
     log: Interactions,
     label: np.ndarray | None,
+    weight: np.ndarray | None,
     negatives: Negatives,
     kind: str,
     batch_size: int,
@@ -127,15 +139,20 @@ def _dataset(
         )
     if block is not None and block < 1:
         raise ValueError(f"block must be 1 or more batches. Received: {block}")
-    epochs = _Epochs(log, label, batch_size, block or 1, seed)
+    parts = [None if part is None else np.asarray(part, np.float32) for part in (label, weight)]
+    if weight is not None and parts[1].shape != (len(log),):
+        raise ValueError(
+            f"weight must have one value for each of the {len(log)} interactions. Received an "
+            f"array of shape {parts[1].shape}"
+        )
+    epochs = _Epochs(log, parts, batch_size, block or 1, seed)
     rows = tf.TensorSpec([epochs.size, batch_size], tf.int32)
-    labels = rows.shape if label is not None else [0, 0]
     raw = tf.data.Dataset.from_generator(
         epochs,
         output_signature=(
             rows,
             rows,
-            tf.TensorSpec(labels, tf.float32),
+            *(tf.TensorSpec([0, 0] if p is None else rows.shape, tf.float32) for p in parts),
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([2], tf.int32),
         ),
@@ -146,7 +163,12 @@ def _dataset(
     options.experimental_optimization.inject_prefetch = False
     options.autotune.enabled = False
     raw = raw.with_options(options)
-    data = raw.map(lambda *parts: Block(*parts, negatives=negatives, kind=kind))
+    none = tf.zeros([0])
+    data = raw.map(
+        lambda user, item, label, weight, steps, key: Block(
+            user, item, label, weight, none, steps, key, negatives=negatives, kind=kind
+        )
+    )
     if block is None:
         data = data.map(lambda whole: whole.batch(0))
     return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))
@@ -163,12 +185,12 @@ class _Epochs:
     def __init__(
         self,
         log: Interactions,
-        label: np.ndarray | None,
+        parts: Sequence[np.ndarray | None],
         batch_size: int,
         most: int,
         seed: int,
     ) -> None:
-        self.log, self.label = log, label
+        self.log, self.parts = log, parts
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.steps = len(log) // batch_size
         self.blocks = -(-self.steps // most)
@@ -191,7 +213,7 @@ class _Epochs:
             yield (
                 self.log.user[chosen],
                 self.log.item[chosen],
-                none if self.label is None else np.asarray(self.label[chosen], np.float32),
+                *(none if part is None else part[chosen] for part in self.parts),
                 np.int32(steps),
                 np.array([key, first], np.int32),
             )

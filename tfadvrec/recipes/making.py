@@ -106,14 +106,18 @@ def make_loss(recipe: Recipe) -> Any:
 
 
 def make_optimizer(recipe: Recipe, stage: Mapping[str, Any]) -> Any:
-    """A fresh optimizer for a stage: accumulators start anew."""
+    """A fresh optimizer for a stage, of Keras or row-sparse: accumulators start anew."""
     import keras
+
+    from tfadvrec import optimizers
 
     known = {
         name: cls
         for name, cls in vars(keras.optimizers).items()
         if inspect.isclass(cls) and issubclass(cls, keras.optimizers.Optimizer)
     }
+    ours = ("LazyAdam", "RowWiseAdagrad", "SparseAdagrad", "SparseSGD")
+    known |= {name: getattr(optimizers, name) for name in ours}
     settings = dict(recipe.optimizer)
     if "learning_rate" in stage:
         settings["learning_rate"] = stage["learning_rate"]

@@ -1,5 +1,6 @@
 """Training steps behind Keras's `fit`: merged rows, and blocks in one compiled loop."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,21 +72,47 @@ class BlockTraining:
             self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
-        """As in Keras; a `tf.data.Dataset` is taken in its own order, without a warning."""
+        """As in Keras; a `tf.data.Dataset` is taken in its own order, without a warning.
+
+        With blocks, the step is compiled before the first epoch begins. Where that fails, a
+        `UserWarning` says why, and blocks run uncompiled with the same results;
+        `compile(jit_compile=True)` makes it an error.
+        """
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
+            if isinstance(x.element_spec, Block.Spec):
+                x = _class_weighted(x, options.pop("class_weight", None))
+                self._compile_blocks(_no_steps(x.element_spec))
         return super().fit(x, y, *positional, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
+        """As in Keras; also on blocks."""
+        if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, Block.Spec):
+            self.build_on(_no_steps(x.element_spec).batch(0))
+        return super().evaluate(x, y, *positional, **options)
 
     def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step: a batch as Keras knows it, or a `Block` of batches."""
-        if isinstance(data, Block):
-            self.build_on(data.batch(0))
-            self._in_compiled_block = self._compiles_blocks()
-            try:
-                return run_block(self, data, self.train_on, jit_compile=self._in_compiled_block)
-            finally:
-                self._in_compiled_block = False
-        return self.train_on(data)
+        return self._step(data, self.train_on)
+
+    def test_step(self, data: Any) -> Mapping[str, tf.Tensor]:
+        """One step of evaluation, on a batch or on a `Block` of batches."""
+        return self._step(data, self.test_on)
+
+    def _step(
+        self, data: Any, step: Callable[[Any], Mapping[str, tf.Tensor]]
+    ) -> Mapping[str, tf.Tensor]:
+        if not isinstance(data, Block):
+            return step(data)
+        self._in_compiled_block = self._compiles_blocks()
+        try:
+            return run_block(self, data, step, jit_compile=self._in_compiled_block)
+        finally:
+            self._in_compiled_block = False
+
+    def test_on(self, data: Any) -> Mapping[str, tf.Tensor]:
+        """Evaluates one batch, as Keras does."""
+        return super().test_step(data)
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Trains on one batch: Keras's own step, with the rows of sparse gradients merged."""
@@ -107,16 +134,64 @@ class BlockTraining:
         return bool(self.jit_compile) or self._in_compiled_block
 
     def _compiles_blocks(self) -> bool:
-        if self.run_eagerly or self._jit_asked is False:
-            return False
-        return all(layer.supports_jit for layer in self._flatten_layers())
+        return not self.run_eagerly and self._jit_asked is not False
+
+    def _compile_blocks(self, none: Block) -> None:
+        """Makes all variables, and compiles the training step on a block of no steps."""
+        if not self.compiled:
+            return  # Keras says so
+        self.build_on(none.batch(0))
+        if not self._compiles_blocks():
+            return
+        without = sorted({layer.name for layer in self._flatten_layers() if not layer.supports_jit})
+        if without:
+            self._fall_back(f"layers {without} do not support it")
+            return
+        if self.steps_per_execution > 1:
+            return
+        self.make_train_function()
+        try:
+            self.train_function(iter(tf.data.Dataset.from_tensors(none)))
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            why = [line for line in error.message.splitlines() if "unsupported" in line]
+            if self._jit_asked is True or not why:
+                raise
+            self._fall_back(why[0].split("on XLA_CPU_JIT: ")[-1].split("{{")[0])
+
+    def _fall_back(self, why: str) -> None:
+        if self._jit_asked is True:
+            raise ValueError(f"jit_compile=True, but XLA cannot compile {self.name!r}: {why}")
+        warnings.warn(
+            f"XLA cannot compile the training step of {self.name!r}: {why}. Blocks run "
+            "uncompiled: the same results, several times slower. Pass jit_compile=False to "
+            "compile() to say that this is meant.",
+            stacklevel=4,
+        )
+        self._jit_asked, self.train_function = False, None
 
     def build_on(self, data: Any) -> None:
         """Makes the variables of layers and compiled metrics, from the shapes of one batch.
 
-        Inside the loop over a block no variable can be made, so this comes before it.
+        Inside the loop over a block no variable can be made, so `fit` and `evaluate` do this
+        before it.
         """
         self._symbolic_build(data_batch=data)
+
+
+def _no_steps(spec: Any) -> Block:
+    """A block of a dataset's shapes with nothing in it."""
+    zeros = [tf.zeros(p.shape, p.dtype) for p in tf.nest.flatten(spec, expand_composites=True)]
+    return tf.nest.pack_sequence_as(spec, zeros, expand_composites=True)
+
+
+def _class_weighted(data: tf.data.Dataset, given: Mapping[int, float] | None) -> tf.data.Dataset:
+    """Puts Keras's `class_weight` into the blocks of a dataset."""
+    if given is None:
+        return data
+    if data.element_spec.weight.shape[-1]:
+        raise ValueError("class_weight and the sampler's weight cannot be used together.")
+    weights = tf.constant([given.get(c, 1.0) for c in range(max(given) + 1)], tf.float32)
+    return data.map(lambda block: block.with_class_weight(weights))
 
 
 def batch_rows(x: Any) -> tf.Tensor:
