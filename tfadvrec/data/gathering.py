@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tfadvrec.data.numbers import Column
 
-_WAITING = 1 << 20
+_WAITING = 1 << 18
 
 
 def gather(
