@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         output=output,
         console=Console(width=options.width or (None if sys.stdout.isatty() else 200)),
         threads=options.threads,
+        groups=tuple(options.group or ()),
     )
     output.mkdir(parents=True, exist_ok=True)
     if context.data is None:
@@ -105,6 +106,7 @@ def write(result: dict[str, Any], path: Path) -> None:
 def command(part: str, context: Context) -> str:
     """The command that makes this part's figures, with no folder of this machine in it."""
     words = ["python -m tests.benchmarks", f"--part {part}", f"--rounds {context.rounds}"]
+    words += [f"--group {group}" for group in context.groups]
     words += ["--peers FOLDER"] if context.peers else []
     words += [f"--threads {context.threads}"] if context.threads != 2 else []
     return " ".join(words + (["--quick"] if context.quick else []))
@@ -117,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--part", action="append", choices=PARTS, help="measure this; all if none")
+    parser.add_argument("--group", action="append", help="of part training: this group only")
     parser.add_argument("--peers", help="folder of the peers' environments")
     parser.add_argument("--rounds", type=int, help="repetitions; 5, or 2 if quick")
     parser.add_argument("--threads", type=int, default=2, help="threads of each system; 2")

@@ -18,6 +18,7 @@ class Context:
         output: Folder that the results are written to.
         console: Where progress and tables are printed.
         threads: Threads that each measured system may use.
+        groups: Groups of a part to measure; all where empty.
     """
 
     data: Path | None
@@ -27,6 +28,7 @@ class Context:
     output: Path
     console: Console = field(default_factory=Console)
     threads: int = 2
+    groups: tuple[str, ...] = ()
 
     def say(self, text: str) -> None:
         """Prints a line of progress."""
