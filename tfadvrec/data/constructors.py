@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfadvrec.data.assembly import Choice, RawLog, assemble, build
+from tfadvrec.data.assembly import RawLog, assemble, build
 from tfadvrec.data.checks import DataError, check_length, check_rows
+from tfadvrec.data.choice import Choice
 from tfadvrec.data.frames import columns_of
 from tfadvrec.data.parquet_files import read_parquet
 from tfadvrec.data.readers import read_log

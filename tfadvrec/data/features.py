@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfadvrec.data.assembly import column_name
 from tfadvrec.data.checks import SHOWN, DataError, check_varies, plain, plural
+from tfadvrec.data.choice import column_name
 from tfadvrec.data.frames import columns_of
 from tfadvrec.data.numbers import Column
 from tfadvrec.data.vocabulary import encode, known_rows

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfadvrec.data.assembly import Choice, RawLog, assemble, build
+from tfadvrec.data.assembly import RawLog, assemble, build
 from tfadvrec.data.checks import DataError
+from tfadvrec.data.choice import Choice
 from tfadvrec.data.vocabulary import encode
 
 if TYPE_CHECKING:

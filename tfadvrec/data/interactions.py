@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from tfadvrec.data import checks, constructors, from_datasets
-from tfadvrec.data.assembly import column_name
+from tfadvrec.data.choice import column_name
 from tfadvrec.data.features import feature_table
 from tfadvrec.data.frames import columns_of
 from tfadvrec.data.vocabulary import known_rows

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from tfadvrec.data.assembly import Choice, RawLog, column_name
+from tfadvrec.data.assembly import RawLog
 from tfadvrec.data.checks import DataError, FileMissing
+from tfadvrec.data.choice import Choice, column_name
 from tfadvrec.data.gathering import gather
 from tfadvrec.data.several import files_of
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.data.assembly import Choice, assemble, build
+from tfadvrec.data.assembly import assemble, build
 from tfadvrec.data.checks import DataError
+from tfadvrec.data.choice import Choice
 from tfadvrec.data.interactions import Interactions
 from tfadvrec.data.readers import read_log
 from tfadvrec.data.several import together

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from tfadvrec.data.assembly import Choice, RawLog, column_name
+from tfadvrec.data.assembly import RawLog
 from tfadvrec.data.checks import DataError, plural
+from tfadvrec.data.choice import Choice, column_name
 from tfadvrec.data.gathering import gather
 from tfadvrec.data.numbers import Column
 from tfadvrec.data.text_files import UNIT, Replaced, explain_encoding, open_bytes

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfadvrec.data.assembly import KNOWN_AS
 from tfadvrec.data.checks import SHOWN, DataError, FileMissing
+from tfadvrec.data.choice import KNOWN_AS
 from tfadvrec.data.text_files import explain_encoding, open_bytes, open_text, records
 
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")
