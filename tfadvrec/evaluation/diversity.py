@@ -95,6 +95,8 @@ class CoOccurrence:
         """Adds the rows and columns of `fresh` items to the table of common users."""
         if not len(fresh):
             return
+        # Popular items side by side: most pairs of a list then lie in few lines of cache.
+        fresh = fresh[np.argsort(-self._count[fresh], kind="stable")]
         items = np.concatenate([self._items, fresh])
         old = len(self._items)
         table = np.empty((len(items), len(items)), self._table.dtype)
