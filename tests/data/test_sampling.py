@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfadvrec.data import Block, DataError, Interactions, in_batch, pairs, points
-from tfadvrec.data.negatives import Negatives
+from tfadvrec.data.negatives import Negatives, _alias_table
 
 
 def log_of(seen):
@@ -76,6 +76,17 @@ def test_popularity_negatives_follow_the_training_counts():
     counts = np.bincount(drawn.draw(tf.constant([59]), tf.constant([5, 6])).numpy()[0])
     share = log.popularity() / len(log)
     np.testing.assert_allclose(counts / 20000, share, atol=0.012)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 1000])
+def test_an_alias_table_is_its_distribution(n):
+    """Slot i gives i with its share of `keep`, and its alias with the rest."""
+    random = np.random.default_rng(n)
+    for share in (random.random(n) ** 5, np.ones(n), np.arange(n) + 1.0, np.eye(n)[0]):
+        keep, alias = _alias_table(share / share.sum())
+        given = np.bincount(np.arange(n), keep, minlength=n)
+        given += np.bincount(alias, 1 - keep, minlength=n)
+        np.testing.assert_allclose(given / n, share / share.sum(), atol=1e-12)
 
 
 def test_draws_are_the_same_compiled_and_not(seen):

@@ -182,9 +182,7 @@ def test_momentum_is_refused():
 @pytest.mark.parametrize("whole", [False, True], ids=["slots", "whole"])
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 def test_slots_are_sums_over_the_look_ups_of_a_row(jit, whole, monkeypatch):
-    monkeypatch.setattr(
-        "tfadvrec.optimizers.row_slots.WHOLE_BELOW", float("inf") if whole else 0.0
-    )
+    monkeypatch.setattr("tfadvrec.optimizers.row_slots.WHOLE_BELOW", float("inf") if whole else 0.0)
     table, finder = tf.Variable(START), RowSlots()
 
     @tf.function(jit_compile=jit)

@@ -51,9 +51,7 @@ def test_dense_sparse_and_missing_gradients_mix():
     assert add_gradients(ones, None, weight=2.0) is ones
     np.testing.assert_array_equal(add_gradients(None, ones, weight=2.0), 2 * ones)
     assert add_gradients(None, None, weight=2.0) is None
-    np.testing.assert_array_equal(
-        dense(add_gradients(None, SECOND, weight=2.0)), 2 * dense(SECOND)
-    )
+    np.testing.assert_array_equal(dense(add_gradients(None, SECOND, weight=2.0)), 2 * dense(SECOND))
 
 
 def test_row_sparse_optimizers_are_given_the_slices_and_others_merged_rows():

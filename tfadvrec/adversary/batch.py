@@ -41,9 +41,7 @@ class Batch:
         row_slots: Finds the repeated rows of look-ups.
     """
 
-    def __init__(
-        self, model: keras.Model, data: Any, target: Target, row_slots: RowSlots
-    ) -> None:
+    def __init__(self, model: keras.Model, data: Any, target: Target, row_slots: RowSlots) -> None:
         self.model, self.target, self.row_slots = model, target, row_slots
         self.x, self.y, self.sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.flat = list(keras.tree.flatten(self.x))

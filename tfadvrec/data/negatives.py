@@ -28,7 +28,8 @@ class Negatives(tf.experimental.ExtensionType):
         start: int32 `(users + 1,)`, where each user's positives begin.
         items: int32 `(positives,)`, item rows, ascending for each user.
         share: float32 `(items,)`, each item's share of the training interactions.
-        keep, alias: The alias table of `share`, `(items,)` each; `keep` in units of 2**-32.
+        keep, alias: The alias table of `share`, `(items,)` each, `keep` in units of 2**-32; empty
+            for uniform negatives.
         n_items: The size of the catalogue.
         count: How many negatives a positive gets.
         strategy: `"uniform"` or `"popularity"`.
@@ -78,13 +79,13 @@ class Negatives(tf.experimental.ExtensionType):
             )
         share = log.popularity() / max(len(log), 1)
         bits, words = _packed(seen)
-        keep, alias = _alias_table(share)
+        table = _alias_table(share) if strategy == "popularity" else (np.zeros(0),) * 2
         return cls(
             start=tf.constant(seen.indptr, tf.int32),
             items=tf.constant(np.append(seen.indices, 0), tf.int32),
             share=tf.constant(share, tf.float32),
-            keep=tf.constant(np.floor(keep * (2**32 - 1)), tf.uint32),
-            alias=tf.constant(alias, tf.int32),
+            keep=tf.constant(np.floor(table[0] * (2**32 - 1)), tf.uint32),
+            alias=tf.constant(table[1], tf.int32),
             n_items=log.n_items,
             count=count,
             strategy=strategy,
@@ -196,16 +197,23 @@ def _bits(user: tf.Tensor, more: tuple[int, ...], seed: tf.Tensor, stream: int) 
 
 
 def _alias_table(share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walker's alias table of a distribution: draw a slot, keep it or take its alias."""
+    """Walker's alias table of a distribution: draw a slot, keep it or take its alias.
+
+    Slots below the mean are filled up from those above it in their order, so that running sums
+    tell who fills whom, and a slot that gave away too much is filled by the next.
+    """
     n = len(share)
     keep, alias = np.ones(n), np.arange(n)
     scaled = np.asarray(share, np.float64) * n
-    small = [i for i in range(n) if scaled[i] < 1]
-    large = [i for i in range(n) if scaled[i] >= 1]
-    while small and large:
-        low, high = small.pop(), large[-1]
-        keep[low], alias[low] = scaled[low], high
-        scaled[high] -= 1 - scaled[low]
-        if scaled[high] < 1:
-            small.append(large.pop())
+    small, large = np.flatnonzero(scaled < 1), np.flatnonzero(scaled >= 1)
+    if not len(small) or not len(large):
+        return keep, alias
+    need = 1 - scaled[small]
+    spare, asked = np.cumsum(scaled[large] - 1), np.cumsum(need)
+    giver = np.minimum(np.searchsorted(spare, asked - need, side="right"), len(large) - 1)
+    keep[small], alias[small] = scaled[small], large[giver]
+    last = np.searchsorted(asked - need, spare, side="left") - 1
+    given = np.where(last >= 0, asked[np.maximum(last, 0)], 0)
+    over = np.maximum(given - spare, 0)[:-1]
+    keep[large[:-1]], alias[large[:-1]] = np.clip(1 - over, 0, 1), large[1:]
     return keep, alias

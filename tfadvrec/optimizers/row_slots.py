@@ -8,7 +8,7 @@ import tensorflow as tf
 # A table with fewer rows than this many for each row that a batch looks up is swept whole: one
 # pass over a small table costs less than scattering rows into it one by one. Measured on two CPU
 # cores at width 64 (`python -m tests.benchmarks --part crossover`).
-WHOLE_BELOW = 1.0
+WHOLE_BELOW = 1.5
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,7 @@ def add_gradients(first: Gradient, second: Gradient, *, weight: float = 1.0) -> 
         return scaled
     if isinstance(first, tf.IndexedSlices) and isinstance(second, tf.IndexedSlices):
         if first.indices is second.indices:
-            return tf.IndexedSlices(
-                first.values + scaled.values, first.indices, first.dense_shape
-            )
+            return tf.IndexedSlices(first.values + scaled.values, first.indices, first.dense_shape)
         return tf.IndexedSlices(
             tf.concat([first.values, scaled.values], axis=0),
             tf.concat([first.indices, second.indices], axis=0),
