@@ -40,12 +40,14 @@ class Implicit(System):
             learning_rate=variant["learning_rate"],
             iterations=1,
             num_threads=self.threads,
-            random_state=0,
         )
+        self.epochs = 0
         small = sparse.csr_matrix((np.ones(2, np.float32), ([0, 1], [0, 1])), shape=(2, 2))
         BayesianPersonalizedRanking(factors=4, iterations=1).fit(small, show_progress=False)
 
     def epoch(self, fraction):
+        self.model.random_state = self.epochs  # or each epoch would draw the same pairs again
+        self.epochs += 1
         self.model.fit(self.matrix, show_progress=False)
         return {"fraction": 1.0}
 
