@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadvrec._row_sums import row_sums
+
 NORMS = ("l2", "linf")
 FLOOR = 1e-12
 
@@ -79,13 +81,13 @@ def direction(gradient: tf.Tensor, norm: str) -> tf.Tensor:
     if norm == "linf":
         return tf.sign(gradient)
     wide = tf.cast(gradient, tf.float32)
-    length = tf.norm(wide, axis=-1, keepdims=True)
-    return tf.cast(wide / tf.maximum(length, FLOOR), gradient.dtype)
+    length = tf.sqrt(row_sums(tf.square(wide)))
+    return tf.cast(wide * (1.0 / tf.maximum(length, FLOOR)), gradient.dtype)
 
 
 def project(delta: tf.Tensor, epsilon: float, norm: str) -> tf.Tensor:
     """The nearest perturbation whose rows lie within `epsilon`."""
     if norm == "linf":
         return tf.clip_by_value(delta, -epsilon, epsilon)
-    length = tf.norm(delta, axis=-1, keepdims=True)
+    length = tf.sqrt(row_sums(tf.square(delta)))
     return delta * tf.minimum(1.0, epsilon / tf.maximum(length, FLOOR))

@@ -149,17 +149,21 @@ class Negatives(tf.experimental.ExtensionType):
         return (low < end) & (tf.gather(self.items, low) == item)
 
     def _search(
-        self, low: tf.Tensor, high: tf.Tensor, before: Callable[[tf.Tensor], tf.Tensor]
+        self, begin: tf.Tensor, end: tf.Tensor, before: Callable[[tf.Tensor], tf.Tensor]
     ) -> tf.Tensor:
-        """The first place in `[low, high)` where `before` is false, by halving."""
+        """The first place in `[begin, end)` where `before` is false, by strides that halve."""
 
-        def halve(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            middle = (low + high) // 2
-            right = (low < high) & before(middle)
-            return tf.where(right, middle + 1, low), tf.where(right, high, middle)
+        def stride(low: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            beyond = low + size
+            inside = beyond <= end
+            further = inside & before(tf.where(inside, beyond, begin + 1) - 1)
+            return tf.where(further, beyond, low), size // 2
 
-        # a loop, not unrolled: XLA's fusion would compute each halving again in the next
-        return tf.while_loop(lambda *_: True, halve, (low, high), maximum_iterations=self.rounds)[0]
+        # a loop, not unrolled: XLA's fusion would compute each stride again in the next
+        first = tf.constant(2 ** (self.rounds - 1))
+        return tf.while_loop(
+            lambda *_: True, stride, (begin, first), maximum_iterations=self.rounds
+        )[0]
 
 
 def _packed(seen: sparse.csr_matrix) -> tuple[np.ndarray, int]:

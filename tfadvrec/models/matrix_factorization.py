@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfadvrec._row_sums import row_sums
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -88,7 +89,7 @@ class MatrixFactorization(Recommender):
         if len(rows.shape) == 1:
             scores = ops.matmul(users, ops.transpose(items))
         else:
-            scores = ops.sum(users[:, None, :] * items, axis=-1)
+            scores = row_sums(users[:, None, :] * items)[..., 0]
         return scores if self.bias is None else scores + ops.take(self.bias, rows, axis=0)
 
     def embed_users(self, rows: Any) -> tf.Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.models.feature_column import FeatureColumn
 from tfadvrec.models.recommender import Recommender, check_rows
@@ -216,7 +217,7 @@ class TwoTower(Recommender):
         if shared:
             scores = ops.matmul(users, ops.transpose(items))
         else:
-            scores = ops.sum(users[:, None, :] * items, axis=-1)
+            scores = row_sums(users[:, None, :] * items)[..., 0]
         if "sampling_probability" not in inputs:
             return scores
         probability = ops.cast(inputs["sampling_probability"], scores.dtype)

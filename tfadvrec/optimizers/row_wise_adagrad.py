@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec._row_sums import row_sums
 from tfadvrec.optimizers.row_slots import Slots
 from tfadvrec.optimizers.row_sparse import RowSparse
 
@@ -62,7 +63,7 @@ class RowWiseAdagrad(RowSparse, keras.optimizers.Adagrad):
             super().update_step(gradient, variable, learning_rate)
             return
         gradient, rate = (tf.cast(part, variable.dtype) for part in (gradient, learning_rate))
-        accumulator.assign_add(tf.reduce_mean(tf.square(gradient), axis=1, keepdims=True))
+        accumulator.assign_add(row_sums(tf.square(gradient)) / variable.shape[1])
         variable.assign_sub(rate * gradient * tf.math.rsqrt(accumulator + self.epsilon))
 
     def update_rows(
@@ -71,7 +72,7 @@ class RowWiseAdagrad(RowSparse, keras.optimizers.Adagrad):
         accumulator = self._accumulators[self._get_variable_index(variable)].value
         squares = tf.square(total)
         if accumulator.shape != variable.shape:
-            squares = tf.reduce_mean(squares, axis=1, keepdims=True)
+            squares = row_sums(squares) / variable.shape[1]
         slots.add(accumulator, squares)
         scale = tf.math.rsqrt(slots.read(accumulator) + self.epsilon)
         slots.add(variable, -learning_rate * total * scale)

@@ -59,10 +59,11 @@ class BlockTraining:
 
     _jit_asked: bool | str | None = "auto"
     _in_compiled_block = False
+    _compiled_for: tuple[Any, Any] | None = None
 
     def compile(self, *positional: Any, **options: Any) -> None:
         """As in Keras."""
-        self._jit_asked = options.get("jit_compile", "auto")
+        self._jit_asked, self._compiled_for = options.get("jit_compile", "auto"), None
         super().compile(*positional, **options)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -82,7 +83,7 @@ class BlockTraining:
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, Block.Spec):
                 x = _class_weighted(x, options.pop("class_weight", None))
-                self._compile_blocks(_no_steps(x.element_spec))
+                self._compile_blocks(x.element_spec)
         return super().fit(x, y, *positional, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
@@ -136,10 +137,11 @@ class BlockTraining:
     def _compiles_blocks(self) -> bool:
         return not self.run_eagerly and self._jit_asked is not False
 
-    def _compile_blocks(self, none: Block) -> None:
+    def _compile_blocks(self, spec: Any) -> None:
         """Makes all variables, and compiles the training step on a block of no steps."""
-        if not self.compiled:
-            return  # Keras says so
+        if not self.compiled or self._compiled_for == (self.train_function, spec):
+            return  # where the model is not compiled, Keras says so
+        none = _no_steps(spec)
         self.build_on(none.batch(0))
         if not self._compiles_blocks():
             return
@@ -157,6 +159,8 @@ class BlockTraining:
             if self._jit_asked is True or not why:
                 raise
             self._fall_back(why[0].split("on XLA_CPU_JIT: ")[-1].split("{{")[0])
+            return
+        self._compiled_for = (self.train_function, spec)
 
     def _fall_back(self, why: str) -> None:
         if self._jit_asked is True:
