@@ -28,7 +28,7 @@ TRIAL = {
     ],
     "items": [{"interactions": 20_000, "users": 200, "items": count} for count in (1_000, 10_000)],
 }
-FORMS = ("bpr-2048-sparse_adagrad", "apr-2048-sparse_adagrad")
+FORMS = ("bpr-2048-rowwise_adagrad", "apr-2048-rowwise_adagrad")
 FIGURE = "growth.png"
 
 

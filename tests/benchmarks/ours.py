@@ -24,14 +24,18 @@ from tfadvrec.evaluation import evaluate
 
 EPSILON, WEIGHT = 0.5, 1.0
 BLOCK = 262_144  # interactions in a compiled block
-# name -> where the class is, its name, its learning rate; one that is not there is not offered
+# what a batch of 512, 2,048 and 8,192 learns fastest with: NDCG@10 after two epochs on one training
+# interaction a user, held out at random; no test item was looked at
+SUMMED = {512: 0.1, 2048: 0.2, 8192: 0.2}
+ADAM = {512: 0.001, 2048: 0.003, 8192: 0.01}
+# name -> where the class is, its name, its learning rate by batch
 OPTIMIZERS = {
-    "adagrad": ("keras.optimizers", "Adagrad", 0.05),
-    "adam": ("keras.optimizers", "Adam", 0.001),
-    "sparse_adagrad": ("tfadvrec.optimizers", "SparseAdagrad", 0.05),
-    "rowwise_adagrad": ("tfadvrec.optimizers", "RowWiseAdagrad", 0.05),
-    "lazy_adam": ("tfadvrec.optimizers", "LazyAdam", 0.001),
-    "sparse_sgd": ("tfadvrec.optimizers", "SparseSGD", 0.05),
+    "adagrad": ("keras.optimizers", "Adagrad", SUMMED),
+    "adam": ("keras.optimizers", "Adam", ADAM),
+    "sparse_adagrad": ("tfadvrec.optimizers", "SparseAdagrad", SUMMED),
+    "rowwise_adagrad": ("tfadvrec.optimizers", "RowWiseAdagrad", SUMMED),
+    "lazy_adam": ("tfadvrec.optimizers", "LazyAdam", ADAM),
+    "sparse_sgd": ("tfadvrec.optimizers", "SparseSGD", dict.fromkeys(SUMMED, 0.05)),
 }
 BATCHES = (512, 2048, 8192)
 FORMS = {
@@ -41,22 +45,10 @@ FORMS = {
 }
 
 
-def optimizer(name: str) -> keras.Optimizer:
-    """A fresh optimizer; raises ImportError or AttributeError where there is none."""
-    module, kind, rate = OPTIMIZERS[name]
-    return getattr(import_module(module), kind)(rate)
-
-
-def offered() -> list[str]:
-    """The optimizers that this installation has."""
-    found = []
-    for name in OPTIMIZERS:
-        try:
-            optimizer(name)
-        except (ImportError, AttributeError):
-            continue
-        found.append(name)
-    return found
+def optimizer(name: str, batch: int) -> keras.Optimizer:
+    """A fresh optimizer with the learning rate of a batch size."""
+    module, kind, rates = OPTIMIZERS[name]
+    return getattr(import_module(module), kind)(rates[batch])
 
 
 def variants() -> list[dict[str, Any]]:
@@ -65,13 +57,13 @@ def variants() -> list[dict[str, Any]]:
         _variant(f"{form}-{batch}-{name}", batch, name, **FORMS[form])
         for form in FORMS
         for batch in BATCHES
-        for name in offered()
+        for name in OPTIMIZERS
     ]
     for form in ("bpr", "apr"):
         made.append(
             _variant(f"{form}-512-adagrad-unblocked", 512, "adagrad", blocked=False, **FORMS[form])
         )
-    for name in offered():
+    for name in OPTIMIZERS:
         in_batch = {"loss": "in-batch softmax", "negatives": "in batch"}
         made.append(_variant(f"softmax-512-{name}", 512, name, model="mf", **in_batch))
         made.append(_variant(f"two-tower-512-{name}", 512, name, model="two_tower", **in_batch))
@@ -95,7 +87,7 @@ def _variant(name: str, batch: int, optimizer_name: str, **other: Any) -> dict[s
         "model": "mf",
         "batch": batch,
         "optimizer": optimizer_name,
-        "learning_rate": OPTIMIZERS[optimizer_name][2],
+        "learning_rate": OPTIMIZERS[optimizer_name][2][batch],
         "loss": "bpr",
         "negatives": 1,
         "dimension": 64,
@@ -193,7 +185,8 @@ def _trainer(model: tar.models.Recommender, variant: dict[str, Any]) -> keras.Mo
         trainer = adversary.AdversarialTraining(model, perturbation, weight=WEIGHT)
     loss = losses.InBatchSoftmax() if "softmax" in variant["loss"] else None
     trainer.compile(
-        optimizer(variant["optimizer"]), loss=loss or losses.BayesianPersonalizedRanking()
+        optimizer(variant["optimizer"], variant["batch"]),
+        loss=loss or losses.BayesianPersonalizedRanking(),
     )
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer

@@ -22,24 +22,22 @@ from tests.benchmarks.training import ours
 from tests.benchmarks.workers import Worker, WorkerFailed
 
 GOALS = (0.030, 0.040)
-SECONDS, EPOCHS, REPEATS = 90.0, 80, 3
+SECONDS, EPOCHS, REPEATS = 30.0, 40, 3
 K, CHUNK = 10, 1024
 SYSTEMS = (
     Wanted("implicit", "bpr"),
     Wanted("cornac", "bpr"),
     Wanted("lightfm", "bpr"),
     Wanted("lightfm", "warp"),
-    Wanted("recbole", "bpr-512"),
     Wanted("recbole", "bpr-4096"),
-    Wanted("keras", "bpr-512"),
     Wanted("keras-rs", "pairwise-512"),
     *ours(
         "bpr-512-adagrad",
         "bpr-512-sparse_adagrad",
-        "bpr-2048-sparse_adagrad",
-        "bpr-512-rowwise_adagrad",
-        "bpr-512-lazy_adam",
-        "softmax-512-sparse_adagrad",
+        "bpr-2048-rowwise_adagrad",
+        "bpr-8192-rowwise_adagrad",
+        "bpr-8192-lazy_adam",
+        "bpr-8192-sparse_sgd",
     ),
 )
 TRIAL = (Wanted("implicit", "bpr"), Wanted("lightfm", "warp"), *ours("bpr-512-adagrad"))

@@ -48,7 +48,11 @@ GROUPS = {
     "peers": [
         *PEERS,
         *ours(
-            *(f"{form}-{batch}-sparse_adagrad" for batch in (512, 2048) for form in ("bpr", "apr")),
+            *(
+                f"{form}-{batch}-rowwise_adagrad"
+                for batch in (512, 2048, 8192)
+                for form in ("bpr", "apr")
+            ),
             "bpr-512-adagrad",
             "apr-512-adagrad",
             "softmax-512-sparse_adagrad",
@@ -58,7 +62,7 @@ GROUPS = {
         *(
             f"{form}-{batch}-{name}"
             for batch in (512, 2048, 8192)
-            for name in ("adagrad", "sparse_adagrad")
+            for name in ("adagrad", "sparse_adagrad", "sparse_sgd")
             for form in ("bpr", "apr")
         )
     ),
@@ -68,8 +72,8 @@ GROUPS = {
     "forms": ours(
         "bpr-512-adagrad-unblocked",
         "apr-512-adagrad-unblocked",
-        *(f"bpr-{batch}-sparse_adagrad" for batch in (512, 2048)),
-        *(f"apr-pgd3-{batch}-sparse_adagrad" for batch in (512, 2048)),
+        *(f"bpr-{batch}-rowwise_adagrad" for batch in (512, 8192)),
+        *(f"apr-pgd3-{batch}-rowwise_adagrad" for batch in (512, 8192)),
         "softmax-512-sparse_adagrad",
         "two-tower-512-adagrad",
         "two-tower-512-sparse_adagrad",
