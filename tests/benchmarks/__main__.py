@@ -22,7 +22,17 @@ from rich.console import Console
 from tests.benchmarks import machine, tables
 from tests.benchmarks.context import Context
 
-PARTS = ("training", "quality", "crossover", "evaluation", "input", "growth", "export", "start")
+PARTS = (
+    "training",
+    "experiment",
+    "quality",
+    "crossover",
+    "evaluation",
+    "input",
+    "growth",
+    "export",
+    "start",
+)
 DATA = "TFADVREC_BENCHMARK_DATA"
 RESULTS = Path(__file__).parent / "results"
 

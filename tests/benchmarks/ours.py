@@ -137,13 +137,14 @@ class Ours(System):
 
     def evaluate(self) -> dict[str, Any]:
         test = self._log("test")
-        evaluate(self.model, self.train, test)  # compiles
+        metrics = ["precision", "map", "ndcg", "auc"]
+        evaluate(self.model, self.train, test, metrics=metrics)  # compiles
         started = time.perf_counter()
-        evaluate(self.model, self.train, test)
+        evaluate(self.model, self.train, test, metrics=metrics)
         return {
             "seconds": time.perf_counter() - started,
             "users": len(np.unique(test.user)),
-            "computes": "all ranking metrics @10",
+            "computes": "precision, map, ndcg, auc @10",
         }
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:

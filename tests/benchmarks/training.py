@@ -189,17 +189,19 @@ def _ratio(
 
 
 def _comparisons(wanted: Sequence[Wanted], records: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """How many times as long as each of ours each peer takes."""
-    compared = []
-    for mine in (one for one in wanted if one.system == OURS and one.label in records):
-        for peer in (one for one in wanted if one.system != OURS and one.label in records):
-            found = ratio(records[peer.label], records[mine.label])
+    """How many times as long as each of our adversarial epochs each peer's plain one takes."""
+    peers = [one for one in wanted if one.system != OURS and one.label in records]
+    mine = [one for one in wanted if plain_twin(one) is not None and one.label in records]
+    rows = []
+    for peer in peers:
+        row = {"an epoch of": peer.label}
+        for one in mine:
+            found = ratio(records[peer.label], records[one.label])
             if found is not None:
-                compared.append(
-                    {"ours": mine.variant, "peer": peer.label, "peer_takes_times": found["median"]}
-                    | {"lowest": found["lowest"], "highest": found["highest"]}
-                )
-    return compared
+                shown = f"{found['median']:.3g} ({found['lowest']:.3g}-{found['highest']:.3g})"
+                row[f"takes times {one.variant}"] = shown
+        rows.append(row)
+    return rows
 
 
 def _evaluators(prepared: Prepared) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     A step is: a clean pass, whose gradient is the attack's first step; the target moves; a pass
     at the moved point; the target moves back, bit for bit (an embedding table never moves: its
-    look-ups are shifted); one update with `gradient + weight * adversarial gradient`. Saving or exporting this model saves or exports
-    the model inside; the perturbation is never part of it.
+    look-ups are shifted); one update with `gradient + weight * adversarial gradient`. Saving or
+    exporting this model saves or exports the model inside; the perturbation is never part of it.
 
     The attack follows the gradient of the compiled loss, without what `add_loss` and weight
     regularisers add to it; a model that has no compiled loss, or a `compute_loss` of its own, is
