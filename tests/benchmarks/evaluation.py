@@ -8,7 +8,6 @@ evaluators are measured by part `training`, which has trained them.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import numpy as np
 
 from tests.benchmarks import logs
 from tests.benchmarks.context import Context
+from tests.benchmarks.peers.protocol import peak_mb
 from tests.benchmarks.workers import here
 
 DIMENSION, CUTS = 64, (10, 50, 100)
@@ -154,7 +154,7 @@ def memory(file: str, vectors: str, what: str, options: argparse.Namespace) -> d
     task, model, _ = _task(file, vectors)
     before = _peak_from_now()
     task.evaluate(model, k=CUTS, metrics=MEASURED[what], threads=options.threads)
-    more = _peak_mb() - before
+    more = peak_mb() - before
     scores = len(task.users) * model.n_items * 4
     return {"peak_mb_more": round(more), "all_scores_mb": scores // 2**20}
 
@@ -174,7 +174,7 @@ def prepare(interactions: str, options: argparse.Namespace) -> dict[str, Any]:
     test = Interactions(user=rows, item=rng.integers(0, n_items, n_users, np.int32), **ids)
     before = _peak_from_now()
     wall, cpu = min(_timed(lambda: RankingTask(train, test)) for _ in range(options.rounds))
-    more = _peak_mb() - before
+    more = peak_mb() - before
     return {
         "interactions": count,
         "users": n_users,
@@ -212,14 +212,10 @@ def _task(file: str, vectors: str) -> tuple[Any, Any, float]:
     return RankingTask(train, test), model, time.perf_counter() - started
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _peak_from_now() -> float:
     """Forgets the peak of what was done before (Linux): the resident size now."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak_mb()
+    return peak_mb()
 
 
 def _timed(way: Callable[[], Any]) -> tuple[float, float]:

@@ -121,12 +121,13 @@ def draw(rows: list[dict[str, Any]], context: Context) -> None:
                     for row in rows
                     if (row["sweep"], row["form"]) == (sweep, form) and name in row
                 ]
-                axis.loglog(
+                axis.semilogx(
                     [row[sweep] for row in chosen],
                     [row[name] for row in chosen],
                     marker=mark,
                     label=title,
                 )
+            axis.set_ylim(bottom=0)
             axis.grid(True, which="both", alpha=0.25)
             if column == 0:
                 axis.set_ylabel(label)

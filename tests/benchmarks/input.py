@@ -9,7 +9,6 @@ import argparse
 import importlib.util
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from tests.benchmarks.context import Context
+from tests.benchmarks.peers.protocol import peak_mb
 from tests.benchmarks.workers import here
 
 SIZES = (100_000, 1_000_000, 10_000_000)
@@ -129,10 +129,10 @@ def load(folder: str, form: str, reader: str) -> dict[str, float]:
     """Loads the large file after the small one."""
     read = {"tfadvrec": _ours, "pandas": _pandas, "polars": _polars}[reader]
     read(Path(folder, f"small.{form}"))
-    before = _peak()
+    before = peak_mb()
     kept, record = timed(lambda: read(Path(folder, f"large.{form}")))
     del kept
-    return record | {"peak": _peak() - before}
+    return record | {"peak": round((peak_mb() - before) * 2**20)}
 
 
 def steps(folder: str, form: str) -> list[dict[str, Any]]:
@@ -166,17 +166,6 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     result = work()
     record = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     return result, record
-
-
-def _peak() -> int:
-    """Returns the peak of the resident size in bytes.
-
-    Linux lets a child begin with its parent's `ru_maxrss`; what `/proc` says begins anew.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _ours(path: Path) -> Any:
