@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import logs, systems, tables, workers
 from tests.benchmarks.context import Context
+from tests.benchmarks.page import PAGE, RESULTS, filled
 from tests.benchmarks.quality import Judge
 
 FAKE = """
@@ -135,3 +136,10 @@ def test_a_part_writes_json_and_markdown(tmp_path, monkeypatch):
     written = (tmp_path / "start.json").read_text(encoding="utf-8")
     assert '"command": "python -m tests.benchmarks --part start --rounds 1 --quick"' in written
     assert str(Path.home()) not in written
+
+
+def test_the_page_shows_the_committed_results():
+    page = PAGE.read_text(encoding="utf-8")
+    assert filled(page, RESULTS) == page
+    empty = filled(page, Path("no such folder"))
+    assert empty.count("Not measured yet.") == page.count("<!-- benchmark: ")
