@@ -59,6 +59,10 @@ def variants() -> list[dict[str, Any]]:
         for batch in BATCHES
         for name in OPTIMIZERS
     ]
+    # three negatives learn faster a second on the held-out training interactions
+    made.append(
+        _variant("bpr-8192-rowwise_adagrad-3-negatives", 8192, "rowwise_adagrad", negatives=3)
+    )
     for form in ("bpr", "apr"):
         made.append(
             _variant(f"{form}-512-adagrad-unblocked", 512, "adagrad", blocked=False, **FORMS[form])

@@ -36,8 +36,7 @@ SYSTEMS = (
         "bpr-512-sparse_adagrad",
         "bpr-2048-rowwise_adagrad",
         "bpr-8192-rowwise_adagrad",
-        "bpr-8192-lazy_adam",
-        "bpr-8192-sparse_sgd",
+        "bpr-8192-rowwise_adagrad-3-negatives",
     ),
 )
 TRIAL = (Wanted("implicit", "bpr"), Wanted("lightfm", "warp"), *ours("bpr-512-adagrad"))
