@@ -48,7 +48,7 @@ def add_gradients(first: Gradient, second: Gradient, *, weight: float = 1.0) -> 
             return tf.IndexedSlices(first.values + scaled.values, first.indices, first.dense_shape)
         return tf.IndexedSlices(
             tf.concat([first.values, scaled.values], axis=0),
-            tf.concat([first.indices, second.indices], axis=0),
+            tf.concat([first.indices, tf.cast(second.indices, first.indices.dtype)], axis=0),
             first.dense_shape,
         )
     return tf.convert_to_tensor(first) + tf.convert_to_tensor(scaled)
