@@ -22,14 +22,18 @@ def sequence():
     return keras.Model(ids, keras.layers.Dense(1)(keras.layers.Concatenate()([pooled, last])))
 
 
-class Tied(keras.Model):
-    """The table is also the output layer: its gradient is more than its look-ups'."""
+class OneTable(keras.Model):
+    """A table and an output layer; subclasses say how they read the table."""
 
     def __init__(self):
         super().__init__()
         keras.utils.set_random_seed(3)
         self.table = keras.layers.Embedding(12, 4)
         self.out = keras.layers.Dense(1)
+
+
+class Tied(OneTable):
+    """The table is also the output layer: its gradient is more than its look-ups'."""
 
     def call(self, ids):
         vectors = keras.ops.mean(self.table(ids), axis=1)
@@ -37,28 +41,16 @@ class Tied(keras.Model):
         return self.out(keras.ops.tanh(scores))
 
 
-class InALoop(keras.Model):
+class InALoop(OneTable):
     """Looks up inside a loop of its own, where nothing can be watched from outside."""
-
-    def __init__(self):
-        super().__init__()
-        keras.utils.set_random_seed(3)
-        self.table = keras.layers.Embedding(12, 4)
-        self.out = keras.layers.Dense(1)
 
     def call(self, ids):
         vectors = tf.map_fn(self.table, ids, fn_output_signature=tf.float32)
         return self.out(keras.ops.mean(vectors, axis=1))
 
 
-class Direct(keras.Model):
+class Direct(OneTable):
     """Reads the matrix of the layer itself beside the layer's look-ups."""
-
-    def __init__(self):
-        super().__init__()
-        keras.utils.set_random_seed(3)
-        self.table = keras.layers.Embedding(12, 4)
-        self.out = keras.layers.Dense(1)
 
     def call(self, ids):
         both = self.table(ids) + keras.ops.take(self.table.embeddings, ids, axis=0)

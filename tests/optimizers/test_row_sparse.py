@@ -174,6 +174,17 @@ def test_they_are_serialised_as_keras_serialises(optimizer, tmp_path):
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["variables given", "variables known"])
+def test_rows_are_summed_before_they_are_clipped(named):
+    """Two look-ups of a row, each of length 1: the row's gradient is 2 and is clipped to 1.5."""
+    table = keras.Variable(np.zeros((4, 1), np.float32))
+    optimizer = SparseSGD(1.0, clipnorm=1.5)
+    optimizer.build([table])
+    slices = tf.IndexedSlices(tf.ones((2, 1)), tf.constant([3, 3]), tf.constant([4, 1]))
+    optimizer.apply([slices], [table] if named else None)
+    np.testing.assert_allclose(table.numpy()[:, 0], [0, 0, 0, -1.5], rtol=1e-6)
+
+
 def test_momentum_is_refused():
     with pytest.raises(ValueError, match="momentum"):
         SparseSGD(0.1, momentum=0.9)

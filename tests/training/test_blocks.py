@@ -172,6 +172,15 @@ def test_what_cannot_be_compiled_runs_uncompiled_and_says_why(blocks_log):
     model.fit(data, epochs=1, verbose=0)
 
 
+def test_evaluation_alone_falls_back_too(blocks_log):
+    model = factors(blocks_log, ThroughPython)
+    model.compile("sgd", loss=BayesianPersonalizedRanking())
+    data = [pairs(blocks_log, batch_size=16, seed=5, block=block) for block in (None, 4)]
+    with pytest.warns(UserWarning, match="PyFunc"):
+        blocked = model.evaluate(data[1], verbose=0)
+    np.testing.assert_allclose(blocked, model.evaluate(data[0], verbose=0), rtol=1e-5)
+
+
 def test_compilation_that_is_demanded_is_not_given_up(blocks_log):
     model = factors(blocks_log, ThroughPython)
     model.compile("sgd", loss=BayesianPersonalizedRanking(), jit_compile=True)
@@ -186,7 +195,7 @@ def test_compiling_first_changes_nothing(blocks_log):
     before = model.get_weights()
     data = pairs(blocks_log, batch_size=16, block=100)
     assert isinstance(data.element_spec, Block.Spec)
-    model._compile_blocks(data.element_spec)
+    model._compile_blocks(data.element_spec, "train")
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert int(model.optimizer.iterations) == 0

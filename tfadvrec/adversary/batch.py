@@ -89,7 +89,8 @@ class Batch:
     def _flat(self, gradients: list[Gradient]) -> list[tf.Tensor]:
         flat = [part.flat(g) for part, g in zip(self.rows, gradients, strict=True)]
         optimizer = self.model.optimizer
-        if optimizer.loss_scale_factor is None and not hasattr(optimizer, "dynamic_scale"):
+        dynamic = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if optimizer.loss_scale_factor is None and not dynamic:
             return flat
         # a scaled loss may overflow until its scale is found: such rows stay where they are
         finite = [tf.reduce_all(tf.math.is_finite(g), axis=-1, keepdims=True) for g in flat]

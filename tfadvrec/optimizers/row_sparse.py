@@ -11,9 +11,10 @@ from tfadvrec.optimizers.row_slots import RowSlots, Slots
 class RowSparse:
     """Mixed into a Keras optimizer: gradients of look-ups change only the rows looked up.
 
-    A `tf.IndexedSlices` gradient has its repeated rows summed and goes to `update_rows`, in time
-    and memory of the batch, not of the table; any other gradient follows the Keras optimizer's own
-    rule. It works in plain `fit`, under XLA and inside compiled blocks alike.
+    A `tf.IndexedSlices` gradient has its repeated rows summed and goes to the subclass's
+    `update_rows`, in time and memory of the batch, not of the table; any other gradient follows
+    the Keras optimizer's own rule. It works in plain `fit`, under XLA and inside compiled blocks
+    alike.
 
     What Keras itself does to whole variables stays as it is and costs a sweep of the table:
     `weight_decay`, `use_ema` and `gradient_accumulation_steps` (whose sums are dense, so that the
@@ -25,8 +26,11 @@ class RowSparse:
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
         """As in Keras; rows are summed before anything is clipped."""
         clips = (self.clipnorm, self.clipvalue, self.global_clipnorm)
-        if trainable_variables is not None and any(clip is not None for clip in clips):
-            trainable_variables = list(trainable_variables)
+        if any(clip is not None for clip in clips):
+            known = self._trainable_variables if self.built else ()
+            trainable_variables = list(
+                known if trainable_variables is None else trainable_variables
+            )
             grads = [
                 self._merged(g, v) if isinstance(g, tf.IndexedSlices) else g
                 for g, v in zip(grads, trainable_variables, strict=True)

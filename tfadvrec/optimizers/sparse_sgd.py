@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from tfadvrec.optimizers.row_slots import Slots
 from tfadvrec.optimizers.row_sparse import RowSparse
 
 
@@ -43,8 +42,3 @@ class SparseSGD(RowSparse, keras.optimizers.SGD):
         rate = tf.cast(learning_rate, variable.dtype)
         change = -rate * tf.cast(gradient.values, variable.dtype)
         variable.scatter_add(tf.IndexedSlices(change, gradient.indices))
-
-    def update_rows(
-        self, variable: tf.Variable, slots: Slots, total: tf.Tensor, learning_rate: tf.Tensor
-    ) -> None:
-        slots.add(variable, -learning_rate * total)

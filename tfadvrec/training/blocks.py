@@ -83,13 +83,13 @@ class BlockTraining:
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, Block.Spec):
                 x = _class_weighted(x, options.pop("class_weight", None))
-                self._compile_blocks(x.element_spec)
+                self._compile_blocks(x.element_spec, "train")
         return super().fit(x, y, *positional, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
-        """As in Keras; also on blocks."""
+        """As in Keras; blocks are compiled first, as in `fit`."""
         if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, Block.Spec):
-            self.build_on(_no_steps(x.element_spec).batch(0))
+            self._compile_blocks(x.element_spec, "test")
         return super().evaluate(x, y, *positional, **options)
 
     def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
@@ -137,9 +137,10 @@ class BlockTraining:
     def _compiles_blocks(self) -> bool:
         return not self.run_eagerly and self._jit_asked is not False
 
-    def _compile_blocks(self, spec: Any) -> None:
-        """Makes all variables, and compiles the training step on a block of no steps."""
-        if not self.compiled or self._compiled_for == (self.train_function, spec):
+    def _compile_blocks(self, spec: Any, kind: str) -> None:
+        """Makes all variables, and compiles the `kind` step on a block of no steps."""
+        name = f"{kind}_function"
+        if not self.compiled or self._compiled_for == (getattr(self, name), spec):
             return  # where the model is not compiled, Keras says so
         none = _no_steps(spec)
         self.build_on(none.batch(0))
@@ -151,27 +152,27 @@ class BlockTraining:
             return
         if self.steps_per_execution > 1:
             return
-        self.make_train_function()
+        getattr(self, f"make_{name}")()
         try:
-            self.train_function(iter(tf.data.Dataset.from_tensors(none)))
+            getattr(self, name)(iter(tf.data.Dataset.from_tensors(none)))
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             why = [line for line in error.message.splitlines() if "unsupported" in line]
             if self._jit_asked is True or not why:
                 raise
             self._fall_back(why[0].split("on XLA_CPU_JIT: ")[-1].split("{{")[0])
             return
-        self._compiled_for = (self.train_function, spec)
+        self._compiled_for = (getattr(self, name), spec)
 
     def _fall_back(self, why: str) -> None:
         if self._jit_asked is True:
             raise ValueError(f"jit_compile=True, but XLA cannot compile {self.name!r}: {why}")
         warnings.warn(
-            f"XLA cannot compile the training step of {self.name!r}: {why}. Blocks run "
+            f"XLA cannot compile the step of {self.name!r}: {why}. Blocks run "
             "uncompiled: the same results, several times slower. Pass jit_compile=False to "
             "compile() to say that this is meant.",
             stacklevel=4,
         )
-        self._jit_asked, self.train_function = False, None
+        self._jit_asked, self.train_function, self.test_function = False, None, None
 
     def build_on(self, data: Any) -> None:
         """Makes the variables of layers and compiled metrics, from the shapes of one batch.
