@@ -13,7 +13,7 @@ import time
 from argparse import Namespace
 
 import numpy as np
-from protocol import System, serve
+from protocol import System, serve, variant
 
 PROGRAM = os.environ.get("TFADVREC_APR_PROGRAM")
 if not PROGRAM:
@@ -37,16 +37,7 @@ class Authors(System):
 
     def variants(self):
         return [
-            {
-                "name": name,
-                "batch": 512,
-                "optimizer": "adagrad",
-                "learning_rate": 0.05,
-                "loss": "bpr",
-                "negatives": 1,
-                "dimension": 64,
-                "adversarial": adversarial,
-            }
+            {**variant(name, "adagrad", 0.05, "bpr", 512), "adversarial": adversarial}
             for name, adversarial in (("bpr-512", 0), ("apr-512", 1))
         ]
 

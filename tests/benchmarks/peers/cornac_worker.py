@@ -8,7 +8,7 @@ from cornac.data import Dataset
 from cornac.eval_methods.base_method import ranking_eval
 from cornac.metrics import NDCG
 from cornac.models import BPR
-from protocol import System, serve, with_bias
+from protocol import System, serve, variant, with_bias
 
 
 class Cornac(System):
@@ -20,17 +20,7 @@ class Cornac(System):
         return cornac.__version__
 
     def variants(self):
-        return [
-            {
-                "name": "bpr",
-                "batch": None,
-                "optimizer": "sgd",
-                "learning_rate": 0.05,
-                "loss": "bpr",
-                "negatives": 1,
-                "dimension": 64,
-            }
-        ]
+        return [variant("bpr", "sgd", 0.05, "bpr")]
 
     def prepare(self, variant):
         users = {row: row for row in range(self.n_users)}
@@ -59,11 +49,7 @@ class Cornac(System):
             test_set=self.test,
             verbose=False,
         )
-        return {
-            "seconds": time.perf_counter() - started,
-            "users": len(np.unique(self.log["test_user"])),
-            "computes": "ndcg@10",
-        }
+        return self.evaluated(started, "ndcg@10")
 
     def factors(self):
         model = self.model

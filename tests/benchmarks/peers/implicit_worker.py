@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sparse
 from implicit.bpr import BayesianPersonalizedRanking
 from implicit.evaluation import ranking_metrics_at_k
-from protocol import System, serve
+from protocol import System, serve, variant
 
 
 class Implicit(System):
@@ -19,17 +19,7 @@ class Implicit(System):
         return implicit.__version__
 
     def variants(self):
-        return [
-            {
-                "name": "bpr",
-                "batch": None,
-                "optimizer": "sgd",
-                "learning_rate": 0.05,
-                "loss": "bpr",
-                "negatives": 1,
-                "dimension": 64,
-            }
-        ]
+        return [variant("bpr", "sgd", 0.05, "bpr")]
 
     def prepare(self, variant):
         shape = (self.n_users, self.n_items)
@@ -61,11 +51,7 @@ class Implicit(System):
             show_progress=False,
             num_threads=self.threads,
         )
-        return {
-            "seconds": time.perf_counter() - started,
-            "users": len(np.unique(self.log["test_user"])),
-            "computes": "precision, map, ndcg, auc @10",
-        }
+        return self.evaluated(started, "precision, map, ndcg, auc @10")
 
     def factors(self):
         return np.asarray(self.model.user_factors), np.asarray(self.model.item_factors)

@@ -1,14 +1,11 @@
 """keras-rs: pairwise logistic loss, and two towers with the in-batch softmax."""
 
-import time
-
 import keras
 import keras_rs
-import numpy as np
 import tensorflow as tf
 from keras import ops
 from keras_worker import Factorization, Keras
-from protocol import serve
+from protocol import serve, variant
 from tf_tools import pipeline, warm_up
 
 
@@ -35,24 +32,10 @@ class KerasRS(Keras):
         return "%s (Keras %s)" % (keras_rs.__version__, keras.__version__)  # noqa: UP031
 
     def variants(self):
-        pairwise = {
-            "name": "pairwise-512",
-            "batch": 512,
-            "optimizer": "adam",
-            "learning_rate": 0.001,
-            "loss": "pairwise logistic",
-            "negatives": 1,
-            "dimension": 64,
-        }
-        softmax = {
-            **pairwise,
-            "name": "softmax-512",
-            "optimizer": "adagrad",
-            "learning_rate": 0.1,
-            "loss": "in-batch softmax",
-            "negatives": "in batch",
-        }
-        return [pairwise, softmax]
+        return [
+            variant("pairwise-512", "adam", 0.001, "pairwise logistic", 512),
+            variant("softmax-512", "adagrad", 0.1, "in-batch softmax", 512, negatives="in batch"),
+        ]
 
     def prepare(self, variant):
         if variant["name"].startswith("pairwise"):
@@ -80,15 +63,7 @@ class KerasRS(Keras):
         search = keras_rs.layers.BruteForceRetrieval(
             candidate_embeddings=self.model.item.embeddings, k=10
         )
-        users = np.unique(self.log["test_user"]).astype("int32")
-        started = time.perf_counter()
-        for first in range(0, len(users), 512):
-            search(self.model.user(users[first : first + 512]))
-        return {
-            "seconds": time.perf_counter() - started,
-            "users": len(users),
-            "computes": "top 10 only, seen items not taken out",
-        }
+        return self.top_10(lambda users: search(self.model.user(users)))
 
 
 def _in_batch(user, item):

@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 from keras import ops
-from protocol import System, serve
-from tf_tools import part, pipeline, use_threads, warm_up
+from protocol import serve, variant
+from tf_tools import TensorFlowSystem, pipeline, warm_up
 
 
 class Factorization(keras.Model):
@@ -28,30 +28,16 @@ def bpr(labels, scores):
     return ops.softplus(scores[:, 1] - scores[:, 0])
 
 
-class Keras(System):
+class Keras(TensorFlowSystem):
     """Uniform negatives, drawn in the pipeline."""
 
     name = "keras"
-
-    def __init__(self, log, threads):
-        use_threads(threads)
-        super().__init__(log, threads)
 
     def version(self):
         return "%s (TensorFlow %s)" % (keras.__version__, tf.__version__)  # noqa: UP031
 
     def variants(self):
-        return [
-            {
-                "name": "bpr-512",
-                "batch": 512,
-                "optimizer": "adam",
-                "learning_rate": 0.001,
-                "loss": "bpr, mean",
-                "negatives": 1,
-                "dimension": 64,
-            }
-        ]
+        return [variant("bpr-512", "adam", 0.001, "bpr, mean", 512)]
 
     def prepare(self, variant):
         keras.utils.set_random_seed(0)
@@ -66,16 +52,8 @@ class Keras(System):
         model.compile(keras.optimizers.Adam(variant["learning_rate"]), loss=bpr)
         return model
 
-    def epoch(self, fraction):
-        data, done = part(self.data, fraction)
-        self.model.fit(data, epochs=1, verbose=0)
-        return {"fraction": done}
-
     def evaluate(self):
         return {"none": "it has no ranking evaluation over a catalogue"}
-
-    def factors(self):
-        return self.model.user.embeddings.numpy(), self.model.item.embeddings.numpy()
 
     def _lay_out(self, user, item):
         negative = tf.random.uniform(tf.shape(item), maxval=self.n_items, dtype=tf.int32)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sparse
 from lightfm import LightFM
 from lightfm.evaluation import precision_at_k
-from protocol import System, serve, with_bias
+from protocol import System, serve, variant, with_bias
 
 
 class Lightfm(System):
@@ -19,17 +19,10 @@ class Lightfm(System):
         return lightfm.__version__
 
     def variants(self):
+        until = "until one violates, at most 10"
         return [
-            {
-                "name": loss,
-                "batch": None,
-                "optimizer": "adagrad",
-                "learning_rate": 0.05,
-                "loss": loss,
-                "negatives": 1 if loss == "bpr" else "until one violates, at most 10",
-                "dimension": 64,
-            }
-            for loss in ("bpr", "warp")
+            variant("bpr", "adagrad", 0.05, "bpr"),
+            variant("warp", "adagrad", 0.05, "warp", negatives=until),
         ]
 
     def prepare(self, variant):
@@ -56,11 +49,7 @@ class Lightfm(System):
             k=10,
             num_threads=self.threads,
         )
-        return {
-            "seconds": time.perf_counter() - started,
-            "users": len(np.unique(self.log["test_user"])),
-            "computes": "precision@10",
-        }
+        return self.evaluated(started, "precision@10")
 
     def factors(self):
         model = self.model  # a user's bias changes no ranking

@@ -60,6 +60,27 @@ class System:
         """User and item matrices whose inner products are the scores."""
         raise NotImplementedError
 
+    def evaluated(self, started, computes):
+        """What `evaluate` returns of an evaluation that began at `started`."""
+        return {
+            "seconds": time.perf_counter() - started,
+            "users": len(np.unique(self.log["test_user"])),
+            "computes": computes,
+        }
+
+
+def variant(name, optimizer, learning_rate, loss, batch=None, negatives=1):
+    """One of a system's variants, of dimension 64."""
+    return {
+        "name": name,
+        "batch": batch,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "loss": loss,
+        "negatives": negatives,
+        "dimension": 64,
+    }
+
 
 def serve(system_class):
     """Runs a worker until it is told to quit or its input ends."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy_names  # noqa: F401 (before RecBole)
 import recbole
 import torch
-from protocol import System, serve
+from protocol import System, serve, variant
 from recbole.config import Config
 from recbole.data import create_dataset, data_preparation
 from recbole.trainer import Trainer
@@ -30,15 +30,7 @@ class RecBole(System):
 
     def variants(self):
         return [
-            {
-                "name": "bpr-%d" % batch,  # noqa: UP031
-                "batch": batch,
-                "optimizer": "adam",
-                "learning_rate": 0.001,
-                "loss": "bpr",
-                "negatives": 1,
-                "dimension": 64,
-            }
+            variant("bpr-%d" % batch, "adam", 0.001, "bpr", batch)  # noqa: UP031
             for batch in (512, 4096)
         ]
 

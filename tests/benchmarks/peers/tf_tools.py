@@ -1,12 +1,36 @@
 """What the workers on TensorFlow share: threads, a plain input pipeline, an honest warm-up."""
 
+import time
+
+import numpy as np
 import tensorflow as tf
+from protocol import System
 
 
-def use_threads(threads):
-    """Limits TensorFlow's pools."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+class TensorFlowSystem(System):
+    """A Keras `model` with embeddings `user` and `item`, trained by `fit` on `data`."""
+
+    def __init__(self, log, threads):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        super().__init__(log, threads)
+
+    def epoch(self, fraction):
+        steps = int(self.data.cardinality())
+        wanted = max(1, round(steps * fraction))
+        self.model.fit(self.data.take(wanted), epochs=1, verbose=0)
+        return {"fraction": wanted / steps}
+
+    def factors(self):
+        return self.model.user.embeddings.numpy(), self.model.item.embeddings.numpy()
+
+    def top_10(self, search):
+        """Times `search(user rows)`, in batches of 512, over the test users."""
+        users = np.unique(self.log["test_user"]).astype("int32")
+        started = time.perf_counter()
+        for first in range(0, len(users), 512):
+            search(tf.constant(users[first : first + 512]))
+        return self.evaluated(started, "top 10 only, seen items not taken out")
 
 
 def pipeline(log, batch, lay_out):
@@ -21,13 +45,6 @@ def pipeline(log, batch, lay_out):
     data = tf.data.Dataset.from_tensor_slices((user, item)).shuffle(len(user))
     data = data.batch(batch, drop_remainder=True)
     return data.map(lay_out, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
-def part(data, fraction):
-    """The first part of an epoch, and which part that is."""
-    steps = int(data.cardinality())
-    wanted = max(1, round(steps * fraction))
-    return (data, 1.0) if wanted == steps else (data.take(wanted), wanted / steps)
 
 
 def warm_up(model, data, variables):

@@ -1,16 +1,14 @@
 """TensorFlow Recommenders: the retrieval task, an in-batch softmax, on Keras 2."""
 
 import os
-import time
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
-from protocol import System, serve
-from tf_tools import part, pipeline, use_threads, warm_up
+from protocol import serve, variant
+from tf_tools import TensorFlowSystem, pipeline, warm_up
 
 
 class Retrieval(tfrs.Model):
@@ -28,29 +26,24 @@ class Retrieval(tfrs.Model):
         return self.task(user, item, candidate_ids=ids, compute_metrics=not training)
 
 
-class Tfrs(System):
+class Tfrs(TensorFlowSystem):
     """Batches of 512, 2,048 and 8,192; the softmax is quadratic in them."""
 
     name = "tfrs"
-
-    def __init__(self, log, threads):
-        use_threads(threads)
-        super().__init__(log, threads)
 
     def version(self):
         return "%s (TensorFlow %s)" % (tfrs.__version__.lstrip("v"), tf.__version__)  # noqa: UP031
 
     def variants(self):
         return [
-            {
-                "name": "retrieval-%d" % batch,  # noqa: UP031
-                "batch": batch,
-                "optimizer": "adagrad",
-                "learning_rate": 0.1,
-                "loss": "in-batch softmax",
-                "negatives": "in batch",
-                "dimension": 64,
-            }
+            variant(
+                "retrieval-%d" % batch,  # noqa: UP031
+                "adagrad",
+                0.1,
+                "in-batch softmax",
+                batch,
+                negatives="in batch",
+            )
             for batch in (512, 2048, 8192)
         ]
 
@@ -66,26 +59,10 @@ class Tfrs(System):
         variables = optimizer() if callable(optimizer) else optimizer
         warm_up(self.model, self.data, [*self.model.trainable_variables, *variables])
 
-    def epoch(self, fraction):
-        data, done = part(self.data, fraction)
-        self.model.fit(data, epochs=1, verbose=0)
-        return {"fraction": done}
-
     def evaluate(self):
         search = tfrs.layers.factorized_top_k.BruteForce(self.model.user, k=10)
         search.index(self.model.item.embeddings)
-        users = np.unique(self.log["test_user"]).astype("int32")
-        started = time.perf_counter()
-        for first in range(0, len(users), 512):
-            search(tf.constant(users[first : first + 512]))
-        return {
-            "seconds": time.perf_counter() - started,
-            "users": len(users),
-            "computes": "top 10 only, seen items not taken out",
-        }
-
-    def factors(self):
-        return self.model.user.embeddings.numpy(), self.model.item.embeddings.numpy()
+        return self.top_10(search)
 
 
 def _in_batch(user, item):
