@@ -40,3 +40,24 @@ def blocks_log():
         name="checkerboard",
         real=False,
     )
+
+
+OPT_IN = {"test_real_server.py": "real tensorflow_model_server", "test_gpu.py": "GPU"}
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Says at the very end which of the ladder's opt-in rungs were not climbed."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "nodeid", "").startswith("tests/serving/")
+    ]
+    climbed = {
+        pathlib.PurePath(report.nodeid.split("::")[0]).name
+        for report in reports
+        if getattr(report, "when", "") == "call" and report.outcome in ("passed", "failed")
+    }
+    missing = [name for file, name in OPT_IN.items() if file not in climbed]
+    if reports and missing:
+        terminalreporter.write_line(f"NOT TESTED: {' / '.join(missing)}", yellow=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import logs, systems, tables, workers
 from tests.benchmarks.context import Context
-from tests.benchmarks.page import PAGE, RESULTS, filled
+from tests.benchmarks.page import PAGES, RESULTS, filled
 from tests.benchmarks.quality import Judge
 
 FAKE = """
@@ -138,8 +138,9 @@ def test_a_part_writes_json_and_markdown(tmp_path, monkeypatch):
     assert str(Path.home()) not in written
 
 
-def test_the_page_shows_the_committed_results():
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_page_shows_the_committed_results(path):
+    page = path.read_text(encoding="utf-8")
     assert filled(page, RESULTS) == page
     empty = filled(page, Path("no such folder"))
     assert empty.count("Not measured yet.") == page.count("<!-- benchmark: ")

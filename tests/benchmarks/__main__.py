@@ -31,6 +31,7 @@ PARTS = (
     "input",
     "growth",
     "export",
+    "serving",
     "start",
 )
 DATA = "TFADVREC_BENCHMARK_DATA"

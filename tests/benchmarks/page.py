@@ -1,4 +1,4 @@
-"""Writes the tables of `docs/performance.md` from the results.
+"""Writes the tables of the pages that show measurements from the results.
 
 python -m tests.benchmarks.page
 """
@@ -9,7 +9,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-PAGE = HERE.parent.parent / "docs" / "performance.md"
+DOCS = HERE.parent.parent / "docs"
+PAGES = (DOCS / "performance.md", DOCS / "serving.md")
 PLACE = re.compile(r"(<!-- benchmark: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -29,10 +30,11 @@ def filled(page: str, results: Path) -> str:
 
 
 def main() -> None:
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
     figure = RESULTS / "growth.png"
     if figure.exists():
-        shutil.copyfile(figure, PAGE.parent / "figures" / figure.name)
+        shutil.copyfile(figure, DOCS / "figures" / figure.name)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ def test_a_closed_form_needs_one_seed_and_no_weights(small_split, small_text, tm
     assert not (folder / "weights.safetensors").exists()
     with pytest.raises(presets.PresetError, match="zoo train ease"):
         presets.load(folder)
+    made = train_preset(recipe, tmp_path / "mine", split=small_split, weights=True)
+    assert presets.load(made).weight_matrix.numpy().any()
 
 
 @pytest.mark.parametrize(

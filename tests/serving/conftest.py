@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tfadvrec as tar
-from tfadvrec.serving import export, exporting
+from tfadvrec.serving import ExportSpec, export, planning, releasing
 
 
 class Vectors:
@@ -48,8 +48,8 @@ class Scores:
 
 def save_only(model, folder, **options):
     """Writes the version folder without verification, and loads it here."""
-    plan = exporting.make_plan(model, exporting.ExportSpec(**options))
-    exporting.save(plan, folder, 1)
+    plan = planning.make_plan(model, ExportSpec(**options))
+    releasing.save(plan, folder, number=1, name="rec")
     return tf.saved_model.load(str(folder))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfadvrec.serving.comparison import compare
-from tfadvrec.serving.live_answers import packed
+from tfadvrec.serving.tensors import packed
 
 MASKED = np.float32(np.finfo(np.float32).min)
 

@@ -6,16 +6,22 @@ import pytest
 import tensorflow as tf
 
 import tfadvrec as tar
-from tfadvrec.serving import export, exporting
+from tfadvrec.serving import ExportSpec, export, planning
 from tfadvrec.serving.contract import read_contract
 from tfadvrec.serving.graph_audit import describe, read_meta_graph
-from tfadvrec.serving.verification import L1, L2, L3
+from tfadvrec.serving.top_of_blocks import BLOCK
+from tfadvrec.serving.verification import L1, L2, L3, WARM_UP
 
 STRINGS = {"dtype": "string", "shape": [-1]}
 FLAG = {"dtype": "bool", "shape": [-1]}
 LISTS = {
     "item_id": {"dtype": "string", "shape": [-1, 10]},
     "score": {"dtype": "float32", "shape": [-1, 10]},
+    "known_user": FLAG,
+}
+OPEN = {
+    "item_id": {"dtype": "string", "shape": [-1, -1]},
+    "score": {"dtype": "float32", "shape": [-1, -1]},
     "known_user": FLAG,
 }
 VECTOR = {"dtype": "float32", "shape": [-1, 4]}
@@ -25,6 +31,22 @@ GOLDEN = {
     "recommend_excluding": {
         "inputs": {"user_id": STRINGS, "exclude": {"dtype": "string", "shape": [-1, 4]}},
         "outputs": LISTS,
+    },
+    "recommend_flex": {
+        "inputs": {
+            "user_id": STRINGS,
+            "exclude": {
+                "dtype": "string",
+                "shape": [-1, -1],
+                "default": {"dtype": "string", "shape": [1, 1], "values": [""]},
+            },
+            "k": {
+                "dtype": "int32",
+                "shape": [-1],
+                "default": {"dtype": "int32", "shape": [1], "values": [10]},
+            },
+        },
+        "outputs": OPEN,
     },
     "score": {
         "inputs": {"user_id": STRINGS, "item_id": STRINGS},
@@ -65,7 +87,7 @@ def test_export_is_verified_in_both_runtimes(exported):
     _, report = exported
     assert report.verified
     assert report.failures == ()
-    assert set(report.checks) | set(report.skipped) == {L1, L2, L3}
+    assert set(report.checks) | set(report.skipped) == {L1, L2, L3, WARM_UP}
     assert report.max_difference <= 1e-5
 
 
@@ -85,13 +107,13 @@ def test_servable_recommends_what_the_model_recommends(exported):
 
 def test_model_without_vectors_offers_none(exported):
     model, report = exported
-    lists = {"serving_default", "recommend", "recommend_excluding", "score"}
+    lists = {"serving_default", "recommend", "recommend_excluding", "recommend_flex", "score"}
     vectors = {"embed_user", "embed_item"} if hasattr(model, "embed_users") else set()
     assert set(report.signatures) == lists | vectors
 
 
 def test_what_needs_vectors_is_refused_without_them(tmp_path):
-    with pytest.raises(ValueError, match=r"EASE has no user and item vectors.*embed_item"):
+    with pytest.raises(ValueError, match=r"EASE cannot serve .*embed_item needs vectors"):
         export(autoencoder(), tmp_path, signatures=["embed_item"])
     with pytest.raises(ValueError, match="take unknown_user='empty'"):
         export(autoencoder(), tmp_path, unknown_user="mean")
@@ -103,7 +125,10 @@ def test_signatures_are_the_golden_ones(published):
     found = {name: describe(one) for name, one in meta.signature_def.items() if name in GOLDEN}
     assert found == GOLDEN
     assert set(meta.signature_def) == {*GOLDEN, "__saved_model_init_op"}
-    assert all(not len(one.defaults) for one in meta.signature_def.values())
+    defaults = {name: sorted(one.defaults) for name, one in meta.signature_def.items()}
+    assert {name: keys for name, keys in defaults.items() if keys} == {
+        "recommend_flex": ["exclude", "k"]
+    }
 
 
 def test_contract_says_what_is_in_the_folder(published):
@@ -111,17 +136,21 @@ def test_contract_says_what_is_in_the_folder(published):
     folder = path_of(report)
     contract = read_contract(folder)
     assert contract["signatures"] == GOLDEN
-    assert contract["warmup"] is False
+    assert contract["warmup"] == {"records": report.warm_up} == {"records": 3 * len(GOLDEN)}
     assert contract["version"] == 1
     assert contract["masked_score"] == float(np.finfo(np.float32).min)
-    assert contract["index"]["bytes"] == report.index_bytes == 4 * 4 * 23
+    assert contract["index"]["bytes"] == report.index_bytes == 4 * 4 * BLOCK  # 23 items, filled up
     assert contract["options"] == {
         "k": 10,
         "width": 10,
         "max_exclude": 4,
         "unknown_user": "mean",
+        "history": None,
+        "batch_sizes": [1, 8, 32],
+        "server_batching": False,
+        "examples": False,
     }
-    assert {"MatMul", "TopKV2", "LookupTableFindV2"} <= set(contract["ops"])
+    assert {"TopKV2", "LookupTableFindV2"} <= set(contract["ops"])
     assert contract["vocabularies"]["items"]["rows"] == 23
     assert set(contract["files"]) >= {"saved_model.pb", "assets/users.txt", "assets/items.txt"}
     assert set(contract["made_with"]) == {"tfadvrec", "tensorflow", "keras", "numpy"}
@@ -134,7 +163,9 @@ def test_folder_holds_vocabularies_and_no_keras(published):
     assert (folder / "assets" / "users.txt").read_text().split() == [
         str(one) for one in range(100, 107)
     ]
-    assert b"keras" not in (folder / "saved_model.pb").read_bytes().lower()
+    graph = (folder / "saved_model.pb").read_bytes()
+    assert b"keras" not in graph.lower()
+    assert b"tfadvrec-export-" not in graph  # the folder that the exporter worked in
     assert sorted(one.name for one in folder.parent.iterdir()) == ["1"]
     assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
     assert "verified" in str(report)
@@ -169,8 +200,8 @@ def test_half_precision_vectors_are_served_in_float32(vectors, tmp_path):
             return tf.matmul(self.embed_users(rows), items, transpose_b=True)
 
     model = Half.random()
-    live = exporting.make_plan(model, exporting.ExportSpec(k=3)).live
-    got = live.scores(np.array([2]))[0]
+    live = planning.make_plan(model, ExportSpec(k=3)).live
+    got = live.scores(np.array([2]), np.array([True]))[0]
     want = model.users.numpy()[2].astype(np.float16).astype(np.float32) @ model.items.numpy().T
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
@@ -180,7 +211,12 @@ def test_half_precision_vectors_are_served_in_float32(vectors, tmp_path):
     [
         ({"k": 0}, "k to be an integer >= 1, got 0"),
         ({"max_exclude": 2.5}, "max_exclude to be an integer"),
-        ({"signatures": ["recommend_flex"]}, "list out of"),
+        ({"signatures": ["recommend_more"]}, "list out of"),
+        ({"signatures": ["recommend_flex"], "server_batching": True}, "cannot merge"),
+        ({"signatures": ["generate"]}, "a method generate"),
+        ({"history": 3}, "with history: a servable needs embed_history"),
+        ({"batch_sizes": (8, 1)}, "increasing integers"),
+        ({"metrics": {"ndcg@10": float("nan")}}, "finite metrics"),
         ({"signatures": "score"}, "got 'score'"),
         ({"unknown_user": "zero"}, "one of"),
         ({"index": "int8"}, "index=BruteForce"),
@@ -216,6 +252,19 @@ def test_diverged_models_are_refused(vectors, tmp_path):
     model.items.assign(np.full((23, 4), 1e30))
     with pytest.raises(ValueError, match="more than float32 holds"):
         export(model, tmp_path)
+
+
+def test_same_version_again_is_verified_and_left_alone(vectors, tmp_path):
+    model = vectors.random()
+    first = export(model, tmp_path / "rec", version=4, k=5)
+    before = {one: one.stat().st_mtime_ns for one in path_of(first).rglob("*")}
+    again = export(model, tmp_path / "rec", version=4, k=5)
+    assert (again.version, again.verified) == (4, True)
+    assert {one: one.stat().st_mtime_ns for one in path_of(first).rglob("*")} == before
+    model.items[0, 0].assign(9.0)
+    with pytest.raises(FileExistsError, match="never changed"):
+        export(model, tmp_path / "rec", version=4, k=5)
+    assert sorted(one.name for one in (tmp_path / "rec").iterdir()) == ["4"]
 
 
 def path_of(report):

@@ -27,7 +27,7 @@ which does all of it on a real data set in about a minute. With a log of your ow
 
 def build() -> typer.Typer:
     """The application with all its commands."""
-    from tfadvrec.cli import fitting, quick, serving, zoo
+    from tfadvrec.cli import fitting, quick, servable, serving, zoo
 
     app = typer.Typer(
         help=HELP,
@@ -45,6 +45,7 @@ def build() -> typer.Typer:
     app.command("audit")(fitting.audit)
     app.command("export")(serving.export)
     app.command("verify")(serving.verify)
+    app.add_typer(servable.app, name="serving")
     app.add_typer(zoo.app, name="zoo")
     return app
 
@@ -70,7 +71,8 @@ def describe(error: Exception) -> str:
     text = str(error).strip()
     if isinstance(error, FileNotFoundError | FileExistsError | PermissionError) and error.filename:
         return f"{error.filename}: {error.strerror}."
-    if isinstance(error, ValueError) or type(error).__module__.startswith("tfadvrec"):
+    ours = (ValueError, FileNotFoundError, FileExistsError)
+    if isinstance(error, ours) or type(error).__module__.startswith("tfadvrec"):
         return text or type(error).__name__
     return (
         f"{type(error).__name__}: {text}\n"

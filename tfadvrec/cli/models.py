@@ -21,6 +21,25 @@ def open_model(name: str) -> Any:
     return presets.load(name)
 
 
+def offline_metrics(name: str) -> dict[str, float]:
+    """The test figures that a zoo preset or a preset's folder brings; none for a run.
+
+    Args:
+        name: What `open_model` opened.
+
+    Returns:
+        Metric -> mean over the seeds, such as `"test ndcg@10"`.
+    """
+    from tfadvrec import presets
+    from tfadvrec.recipes import run_folder
+
+    if (Path(name) / run_folder.RUN).is_file():
+        return {}
+    of_models = (presets.read(name).metrics or {}).get("models", {})
+    test = next(iter(of_models.values()), {}).get("test", {})  # the preset's own come first
+    return {f"test {metric}": one["mean"] for metric, one in test.items()}
+
+
 def caller_ids(model: Any, texts: list[str]) -> list[Any]:
     """Ids that were typed, as the model keeps them.
 

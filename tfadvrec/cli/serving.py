@@ -20,6 +20,15 @@ def export(
     unknown_user: Annotated[
         str | None, typer.Option(help="What an unknown user gets: mean or empty.")
     ] = None,
+    history: Annotated[
+        int | None,
+        typer.Option(help="Ask by this many items of a history, not by a user id."),
+    ] = None,
+    index: Annotated[
+        str, typer.Option(help="How item vectors are kept: float32, float16 or int8.")
+    ] = "float32",
+    batching: Annotated[bool, typer.Option(help="For a server that merges requests.")] = False,
+    examples: Annotated[bool, typer.Option(help="Take serialised tf.Examples, too.")] = False,
     version: Annotated[int | None, typer.Option(help="The version's number; one more.")] = None,
     json: Json = False,
 ) -> None:
@@ -33,18 +42,27 @@ def export(
         tfadvrec export runs/one serving/movies
 
         tfadvrec export mf_apr_ml_100k serving/movies -k 50
+
+        tfadvrec export ease_ml_100k serving/ease --history 50
     """
-    from tfadvrec.cli.models import open_model
+    from tfadvrec.cli.models import offline_metrics, open_model
 
     start_tensorflow()
     loaded = open_model(model)
     from tfadvrec import serving
 
-    options: dict[str, Any] = {} if unknown_user is None else {"unknown_user": unknown_user}
+    spec = serving.ExportSpec(
+        k=k,
+        max_exclude=max_exclude,
+        unknown_user=unknown_user,
+        history=history,
+        index=serving.BruteForce(dtype=index),
+        server_batching=batching,
+        examples=examples,
+        metrics=offline_metrics(model),
+    )
     with working("exporting and verifying"):
-        report = serving.export(
-            loaded, base, version=version, k=k, max_exclude=max_exclude, **options
-        )
+        report = serving.export(loaded, base, spec, version=version)
     _tell(report, json)
     if not json:
         say(f"next: tfadvrec verify {base}")

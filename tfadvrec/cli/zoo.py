@@ -105,6 +105,8 @@ def train(
 ) -> None:
     """Train a preset from its recipe: all seeds, its undefended twin, baselines, figures.
 
+    With --output the weights are written even where the zoo ships none.
+
     Examples:
 
         tfadvrec zoo train mf_apr_ml_100k --output my/mf_apr_ml_100k
@@ -116,6 +118,7 @@ def train(
     from tfadvrec.recipes.recipe import load_recipe
 
     recipe = load_recipe(name)
+    weights = None if output is None else True
     if output is None:
         output = Path(name).with_suffix("") if name.endswith(".toml") else zoo.find(name)
     start_tensorflow()
@@ -125,7 +128,7 @@ def train(
     place = {} if data is None else {"path": str(data)}
     split = make_split(recipe.replace(data={**recipe.data, **place}))
     with progress() as told:
-        folder = train_preset(recipe, output, split=split, progress=told)
+        folder = train_preset(recipe, output, split=split, weights=weights, progress=told)
     record = _record(folder.name, folder)
     if json:
         print_json(record)

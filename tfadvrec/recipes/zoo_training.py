@@ -23,6 +23,7 @@ def train_preset(
     *,
     split: Any = None,
     find_twin: Callable[[str], Recipe] = load_recipe,
+    weights: bool | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Trains a recipe and its undefended twin with every seed, measures them, writes the preset.
@@ -35,6 +36,7 @@ def train_preset(
         folder: Where to write.
         split: A split to use in place of the recipe's data.
         find_twin: Gives the recipe of the twin's name.
+        weights: Whether to write the weights; by default what the recipe says of the zoo.
         progress: Called with a text, how much is done, and of how much.
 
     Returns:
@@ -74,7 +76,7 @@ def train_preset(
         recipe=recipe.to_toml(),
         metrics=metrics,
         data=provenance(recipe, split),
-        weights=recipe.preset.get("weights", True),
+        weights=recipe.preset.get("weights", True) if weights is None else weights,
         dtype=recipe.preset.get("dtype", "float32"),
     )
 

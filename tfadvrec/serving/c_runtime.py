@@ -4,6 +4,7 @@ The libraries are those of the installed TensorFlow, loaded by path through `cty
 the C++ runtime and its kernels, as in a model server.
 """
 
+import base64
 import ctypes as c
 import json
 from math import prod
@@ -108,7 +109,7 @@ class Runtime:
             c.memmove(data, (CTYPES[dtype] * len(values))(*values), len(values) * size)
             return made
         for place, text in enumerate(values):
-            raw = text.encode("utf-8")
+            raw = base64.b64decode(text) if "encoding" in one else text.encode("utf-8")
             slot = c.c_void_p(data + place * STRING_BYTES)
             self.tf.TF_StringInit(slot)
             self.tf.TF_StringCopy(slot, raw, c.c_size_t(len(raw)))

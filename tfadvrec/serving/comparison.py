@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from tfadvrec.serving.signatures import MASKED_SCORE
+from tfadvrec.serving.tensors import Tensors, unpacked
 
 TOLERANCE = 1e-5
-Tensors = dict[str, dict[str, Any]]
+# what vectors of less precision may change
+APPROXIMATE = 0.02
 
 
 def compare(call: dict[str, Any], served: Tensors) -> tuple[float, list[str]]:
@@ -18,7 +20,9 @@ def compare(call: dict[str, Any], served: Tensors) -> tuple[float, list[str]]:
     masked in both. Ids must be equal except among items whose scores are as close as that.
 
     Args:
-        call: With `signature`, `inputs` and the expected `outputs`.
+        call: With `signature`, `inputs` and the expected `outputs`; with `recall` where the index
+            is not exact: then numbers may differ by `APPROXIMATE`, and lists must share that part
+            of the expected items in the mean.
         served: The served outputs.
 
     Returns:
@@ -28,6 +32,7 @@ def compare(call: dict[str, Any], served: Tensors) -> tuple[float, list[str]]:
     if set(served) != set(expected):
         return 0.0, [f"{name} answers {sorted(served)}, expected {sorted(expected)}."]
     worst, problems = 0.0, []
+    tolerance = APPROXIMATE if "recall" in call else TOLERANCE
     for output, want in expected.items():
         got = served[output]
         if got["dtype"] != want["dtype"] or got["shape"] != want["shape"]:
@@ -36,10 +41,12 @@ def compare(call: dict[str, Any], served: Tensors) -> tuple[float, list[str]]:
                 f"{want['shape']}."
             )
         elif want["dtype"] == "float32":
-            difference = number_difference(array(want), array(got))
+            difference = number_difference(unpacked(want), unpacked(got))
             worst = max(worst, difference)
-            if not difference <= TOLERANCE:
-                problems.append(f"{name}: {output} differs by {difference:.1e} (> {TOLERANCE}).")
+            if not difference <= tolerance:
+                problems.append(f"{name}: {output} differs by {difference:.1e} (> {tolerance}).")
+        elif want["dtype"] == "string" and "recall" in call:
+            problems += low_recall(call, served)
         elif want["dtype"] == "string":
             problems += wrong_lists(call, served)
         elif got["values"] != want["values"]:
@@ -58,14 +65,28 @@ def number_difference(want: np.ndarray, got: np.ndarray) -> float:
     return float(np.abs(want - got).max() / max(1.0, np.abs(want).max()))
 
 
+def low_recall(call: dict[str, Any], served: Tensors) -> list[str]:
+    """Tells whether the lists of an index that is not exact miss too many items."""
+    want, got = (unpacked(one["item_id"]) for one in (call["outputs"], served))
+    pairs = [(set(a) - {""}, set(b) - {""}) for a, b in zip(want, got, strict=True)]
+    shares = [len(a & b) / len(a) for a, b in pairs if a]
+    recall = float(np.mean(shares)) if shares else 1.0
+    if recall >= call["recall"] and all(len(a) == len(b) for a, b in pairs):
+        return []
+    return [
+        f"{call['signature']}: the lists hold {recall:.4f} of the expected items, and must hold "
+        f"{call['recall']}, in lists of the same lengths."
+    ]
+
+
 def wrong_lists(call: dict[str, Any], served: Tensors) -> list[str]:
     """Finds rows whose ids are not the expected ones up to ties."""
-    want, got = array(call["outputs"]["item_id"]), array(served["item_id"])
-    scores = array(call["outputs"]["score"]).astype(np.float64)
+    want, got = unpacked(call["outputs"]["item_id"]), unpacked(served["item_id"])
+    scores = unpacked(call["outputs"]["score"]).astype(np.float64)
     near = TOLERANCE * max(1.0, np.abs(scores[scores > MASKED_SCORE]).max(initial=0.0))
     unwanted = [[]] * len(want)
     if "exclude" in call["inputs"]:
-        unwanted = array(call["inputs"]["exclude"]).tolist()
+        unwanted = unpacked(call["inputs"]["exclude"]).tolist()
     wrong = [
         row
         for row in range(len(want))
@@ -100,9 +121,3 @@ def same_list(want: list[str], got: list[str], scores: np.ndarray, near: float) 
             return False
         start = end
     return True
-
-
-def array(tensor: dict[str, Any]) -> np.ndarray:
-    """Turns `{"dtype", "shape", "values"}` into an array."""
-    dtype = object if tensor["dtype"] == "string" else tensor["dtype"]
-    return np.array(tensor["values"], dtype).reshape(tensor["shape"])

@@ -8,8 +8,11 @@ from typing import Any
 from tfadvrec.serving.vocabulary import sha256
 
 FILE = Path("assets.extra", "tfadvrec_contract.json")
-FORMAT = "tfadvrec servable 1"
-KEYS = ("format", "version", "model", "options", "index", "signatures", "files", "probe")
+FORMAT = "tfadvrec servable 2"
+KEYS = (
+    *("format", "version", "model", "options", "index", "metrics", "warmup", "signatures"),
+    *("files", "probe"),
+)
 PACKAGES = ("tfadvrec", "tensorflow", "keras", "numpy")
 
 

@@ -50,10 +50,17 @@ ARITHMETIC = """
     DepthwiseConv2dNative MaxPool MaxPoolV2 AvgPool FusedBatchNormV3 NthElement
 """
 
+SEEDED = """
+    StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomGetAlg
+    StatelessRandomUniformV2 StatelessRandomNormalV2 StatelessTruncatedNormalV2
+    StatelessRandomUniformIntV2 StatelessRandomUniformFullIntV2 StatelessRandomGammaV3
+    StatelessRandomBinomial StatelessRandomPoisson StatelessMultinomial StatelessShuffle
+"""
+
 TEXT = """
     AsString StringToNumber StringToHashBucketFast StringToHashBucketStrong StringLower StringUpper
     StringStrip StringSplitV2 StringLength Substr StringNGrams RegexReplace RegexFullMatch
     ParseExampleV2
 """
 
-CORE_OPS = frozenset(" ".join((STATE, FLOW, SHAPE, ARITHMETIC, TEXT)).split())
+CORE_OPS = frozenset(" ".join((STATE, FLOW, SHAPE, ARITHMETIC, SEEDED, TEXT)).split())

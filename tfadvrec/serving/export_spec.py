@@ -1,6 +1,6 @@
 """What a servable shall offer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,13 @@ class ExportSpec:
         unknown_user: What an unknown user gets: `"mean"`, the list of the mean user vector, or
             `"empty"`, masked slots. By default `"mean"` where the model has user vectors; the
             others can only do `"empty"`.
+        history: Width of the input `history`, item ids, which then stands for the user: the model
+            answers by its `score_history` or `embed_history`, and the servable has no user ids.
+        batch_sizes: Rows of the warm-up requests, and the batch sizes of a batching server.
+        server_batching: Whether the server will merge requests: writes `batching_params.pbtxt` and
+            leaves `recommend_flex` out, whose open widths cannot be merged.
+        examples: Whether to offer `recommend_examples`, which reads serialised `tf.Example`s.
+        metrics: Offline metrics that the contract shall tell, name -> number.
 
     Raises:
         ValueError: If a field cannot be meant.
@@ -45,15 +52,20 @@ class ExportSpec:
     index: BruteForce = field(default_factory=BruteForce)
     signatures: Sequence[str] | None = None
     unknown_user: str | None = None
+    history: int | None = None
+    batch_sizes: Sequence[int] = (1, 8, 32)
+    server_batching: bool = False
+    examples: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("k", "max_exclude"):
+        for name in ("k", "max_exclude", *(["history"] if self.history is not None else [])):
             value = getattr(self, name)
             if not is_integer(value) or value < 1:
                 raise ValueError(f"ExportSpec expects {name} to be an integer >= 1, got {value!r}.")
         if not isinstance(self.index, BruteForce):
             raise ValueError(
-                f"ExportSpec expects index=BruteForce(), the only index there is, "
+                f"ExportSpec expects index=BruteForce(...), the only kind of index there is, "
                 f"got {self.index!r}."
             )
         if self.unknown_user not in (None, *UNKNOWN_USER):
@@ -61,6 +73,8 @@ class ExportSpec:
                 f"ExportSpec expects unknown_user to be one of {UNKNOWN_USER}, "
                 f"got {self.unknown_user!r}."
             )
+        self._check_batch_sizes(list(self.batch_sizes))
+        self._check_metrics(self.metrics)
         if self.signatures is not None:
             self._check_signatures(self.signatures)
 
@@ -71,3 +85,16 @@ class ExportSpec:
             raise ValueError(
                 f"ExportSpec expects signatures to be a list out of {list(NAMES)}, got {wanted!r}."
             )
+
+    def _check_batch_sizes(self, sizes: list[Any]) -> None:
+        fit = sizes and all(is_integer(size) and size >= 1 for size in sizes)
+        if not fit or sizes != sorted(set(sizes)):
+            raise ValueError(
+                "ExportSpec expects batch_sizes to be increasing integers >= 1, such as "
+                f"(1, 8, 32), got {self.batch_sizes!r}."
+            )
+
+    def _check_metrics(self, metrics: Mapping[str, Any]) -> None:
+        bad = {name: value for name, value in metrics.items() if not np.isfinite(value)}
+        if bad:
+            raise ValueError(f"ExportSpec expects finite metrics, got {bad!r}.")

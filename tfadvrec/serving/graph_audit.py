@@ -9,6 +9,7 @@ from tensorflow.core.framework import graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from tfadvrec.serving.core_ops import CORE_OPS
+from tfadvrec.serving.python_runtime import plain
 from tfadvrec.serving.signatures import METHOD
 
 INITIALISER = "__saved_model_init_op"
@@ -70,28 +71,45 @@ def audit_signatures(
         problems.append(f"signature {name} is {state}.")
     for name in sorted(names & set(expected)):
         got = describe(found[name])
+        problems += unservable(name, got)
         if got != expected[name]:
             problems.append(f"signature {name} must be {expected[name]}, it is {got}.")
         if found[name].method_name != METHOD:
             problems.append(f"signature {name} must have the method {METHOD}.")
-        if len(found[name].defaults):
-            problems.append(f"signature {name} must have no defaults: REST ignores them.")
+    return problems
+
+
+def unservable(name: str, described: dict[str, Any]) -> list[str]:
+    """Finds inputs and outputs that a server cannot merge into batches, or cannot send."""
+    problems = []
+    for side in ("inputs", "outputs"):
+        for key, one in described[side].items():
+            if one["shape"][:1] != [-1]:
+                problems.append(
+                    f"signature {name}: the first dimension of {key} must be the batch."
+                )
+            if side == "outputs" and key.endswith("_bytes"):
+                problems.append(f"signature {name}: REST would send {key} as base64; rename it.")
     return problems
 
 
 def describe(signature: meta_graph_pb2.SignatureDef) -> dict[str, Any]:
     """Describes a `SignatureDef` as `signatures.interface` does."""
 
-    def side(tensors: Any) -> dict[str, Any]:
+    def side(tensors: Any, defaults: Any) -> dict[str, Any]:
         return {
             name: {
                 "dtype": tf.dtypes.as_dtype(one.dtype).name,
                 "shape": [dim.size for dim in one.tensor_shape.dim],
+                **({"default": plain(tf.make_ndarray(defaults[name]))} if name in defaults else {}),
             }
             for name, one in tensors.items()
         }
 
-    return {"inputs": side(signature.inputs), "outputs": side(signature.outputs)}
+    return {
+        "inputs": side(signature.inputs, signature.defaults),
+        "outputs": side(signature.outputs, {}),
+    }
 
 
 def nodes(graph: graph_pb2.GraphDef) -> Iterator[tuple[str, node_def_pb2.NodeDef]]:

@@ -10,12 +10,14 @@ CHUNK = 8192
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def ranking_model(model: Any) -> Any:
+def ranking_model(model: Any, history: int | None = None) -> Any:
     """Finds what ranks: the model, or the model inside a wrapper (`AdversarialTraining`).
 
     Args:
         model: Anything with `embed_users` and `embed_items`, or with `score_catalogue`, or with a
             `model` that has them.
+        history: Whether histories ask: then `score_history`, or `embed_history` with
+            `embed_items`.
 
     Returns:
         The object that has them.
@@ -23,40 +25,58 @@ def ranking_model(model: Any) -> Any:
     Raises:
         ValueError: If there is none.
     """
+    alone, asking = (
+        ("score_catalogue", "embed_users")
+        if history is None
+        else ("score_history", "embed_history")
+    )
     for one in (model, getattr(model, "model", None)):
-        if hasattr(one, "score_catalogue") or (
-            hasattr(one, "embed_users") and hasattr(one, "embed_items")
-        ):
+        if hasattr(one, alone) or (hasattr(one, asking) and hasattr(one, "embed_items")):
             return one
     raise ValueError(
-        f"{type(model).__name__} cannot be exported: a servable needs embed_users(rows) and "
-        "embed_items(rows), or score_catalogue(rows) -> (batch, n_items)."
+        f"{type(model).__name__} cannot be exported{'' if history is None else ' with history'}: "
+        f"a servable needs {asking}(rows) and embed_items(rows), or {alone}(rows) -> (batch, "
+        "n_items)."
     )
 
 
-def read_vectors(model: Any, n_users: int, n_items: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Computes all user and item vectors of a factorised model.
+def read_vectors(
+    model: Any, n_users: int | None, n_items: int
+) -> tuple[np.ndarray | None, np.ndarray] | None:
+    """Computes all vectors of a factorised model.
 
     Args:
         model: What `ranking_model` gave.
-        n_users: Number of user rows.
+        n_users: Number of user rows; None where histories ask, whose vectors are computed then.
         n_items: Number of item rows.
 
     Returns:
-        float32 `(n_users, dimension)` and `(n_items, dimension)`; None where the model is not
-        factorised.
+        float32 `(n_users, dimension)`, or None, and `(n_items, dimension)`; None where the model
+        is not factorised.
 
     Raises:
         ValueError: If the vectors do not fit together, are not finite, or are so large that a
             score could be infinite.
     """
-    if not (hasattr(model, "embed_users") and hasattr(model, "embed_items")):
+    asking = "embed_history" if n_users is None else "embed_users"
+    if not (hasattr(model, asking) and hasattr(model, "embed_items")):
         return None
     try:
-        users = in_chunks(model.embed_users, n_users, "embed_users")
+        users = None if n_users is None else in_chunks(model.embed_users, n_users, "embed_users")
         items = in_chunks(model.embed_items, n_items, "embed_items")
     except NotImplementedError:
         return None
+    if users is not None:
+        check_vectors(users, items)
+    return users, items
+
+
+def check_vectors(users: np.ndarray, items: np.ndarray) -> None:
+    """Refuses tables of two widths, and vectors whose scores could be infinite.
+
+    Raises:
+        ValueError: If they are so.
+    """
     if users.shape[1] != items.shape[1]:
         raise ValueError(
             f"embed_users and embed_items must give vectors of one width, got {users.shape[1]} "
@@ -70,7 +90,6 @@ def read_vectors(model: Any, n_users: int, n_items: int) -> tuple[np.ndarray, np
             f"The longest user and item vectors, {longest[0]:.1e} and {longest[1]:.1e}, multiply "
             "to more than float32 holds. Has the training diverged?"
         )
-    return users, items
 
 
 def in_chunks(embed: Callable[[tf.Tensor], tf.Tensor], count: int, name: str) -> np.ndarray:

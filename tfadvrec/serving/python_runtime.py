@@ -1,5 +1,6 @@
 """Answers calls by `tf.saved_model.load`, in a process of its own (see `child.py`)."""
 
+import base64
 import importlib
 import sys
 
@@ -28,10 +29,17 @@ def answer(task):
 def run(tf, signature, inputs):
     """Runs one call."""
     tensors = {
-        name: tf.reshape(tf.constant(one["values"], one["dtype"]), one["shape"])
+        name: tf.reshape(tf.constant(values(one), one["dtype"]), one["shape"])
         for name, one in inputs.items()
     }
     return {name: plain(one.numpy()) for name, one in signature(**tensors).items()}
+
+
+def values(one):
+    """Reads the values of a plain tensor; bytes that need not be text come as base64."""
+    if one.get("encoding") == "base64":
+        return [base64.b64decode(text) for text in one["values"]]
+    return one["values"]
 
 
 def plain(array):

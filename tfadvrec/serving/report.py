@@ -14,6 +14,8 @@ class Report:
         verified: Whether every check that ran passed.
         signatures: What the servable offers.
         index_bytes: Bytes that one request searches.
+        recall: What part of the exact lists the index finds; None where it is exact.
+        warm_up: Warm-up requests that a server will replay when it loads the version.
         max_difference: The largest difference between an expected and a served number, relative
             to the largest expected number of its tensor where that is above one; None where
             nothing was compared.
@@ -28,6 +30,8 @@ class Report:
     verified: bool
     signatures: tuple[str, ...] = ()
     index_bytes: int = 0
+    recall: float | None = None
+    warm_up: int = 0
     max_difference: float | None = None
     checks: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
@@ -46,6 +50,9 @@ class Report:
         lines = [f"{'verified' if self.verified else 'NOT VERIFIED'}: {self.path}"]
         lines += [f"  signatures      {', '.join(self.signatures) or 'none'}"]
         lines += [f"  index           {self.index_bytes:,} bytes"]
+        if self.recall is not None:
+            lines += [f"  recall          {self.recall:.4f} of the exact lists"]
+        lines += [f"  warm-up         {self.warm_up} requests"]
         if self.max_difference is not None:
             lines += [f"  max difference  {self.max_difference:.1e}"]
         lines += [f"  passed          {check}" for check in self.checks if not self.failures]

@@ -5,13 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.serving import warm_up
 from tfadvrec.serving.comparison import compare
 from tfadvrec.serving.contract import changed_files, read_contract
 from tfadvrec.serving.graph_audit import audit_graph, audit_signatures, read_meta_graph
 from tfadvrec.serving.live_answers import LiveAnswers
 from tfadvrec.serving.model_vectors import ranking_model
 from tfadvrec.serving.probe import make_calls
-from tfadvrec.serving.publishing import versions
+from tfadvrec.serving.publishing import find_version
 from tfadvrec.serving.report import Report
 from tfadvrec.serving.runtimes import IsolatedRun, no_c_runtime
 from tfadvrec.serving.vocabulary import read_vocabulary
@@ -19,7 +20,10 @@ from tfadvrec.serving.vocabulary import read_vocabulary
 L1 = "L1 files, signatures and graph"
 L2 = "L2 fresh Python process without Keras and tfadvrec"
 L3 = "L3 TensorFlow C runtime without Python's TensorFlow"
+WARM_UP = "warm-up requests replayed"
 LIVE_ROWS = 64
+# scores that one call may ask for: larger catalogues are asked for fewer rows, down to 8
+LIVE_SCORES = 16_000_000
 
 
 def verify(path: str | Path, *, model: Any = None, runtime: str = "c") -> Report:
@@ -62,33 +66,30 @@ def verify(path: str | Path, *, model: Any = None, runtime: str = "c") -> Report
     return Report(
         path=str(folder),
         version=number,
-        signatures=tuple(contract["signatures"]),
-        index_bytes=contract["index"]["bytes"],
+        **facts(contract),
         seconds={"verify": round(time.perf_counter() - started, 3)},
         **found,
     )
 
 
-def find_version(path: Path) -> Path:
-    """Finds the version folder that a path means."""
-    if (path / "saved_model.pb").exists() or (path / "assets.extra").exists():
-        return path
-    found = versions(path)
-    if not found:
-        raise FileNotFoundError(
-            f"{path} is neither a version folder (with a saved_model.pb) nor a base path with "
-            "numbered versions."
-        )
-    return found[max(found)]
+def facts(contract: dict[str, Any]) -> dict[str, Any]:
+    """What a `Report` takes from the contract."""
+    return {
+        "signatures": tuple(contract["signatures"]),
+        "index_bytes": contract["index"]["bytes"],
+        "recall": contract["index"].get("recall"),
+        "warm_up": contract["warmup"]["records"],
+    }
 
 
 def live_calls(folder: Path, contract: dict[str, Any], model: Any) -> list[dict[str, Any]]:
     """Makes calls whose expected answers come from the live model."""
-    users = read_vocabulary(folder / "assets" / "users.txt")
+    options = contract["options"]
+    users = None if options["history"] else read_vocabulary(folder / "assets" / "users.txt")
     items = read_vocabulary(folder / "assets" / "items.txt")
-    model = ranking_model(model)
+    model = ranking_model(model, options["history"])
     for side, ids in (("n_users", users), ("n_items", items)):
-        if getattr(model, side, len(ids)) != len(ids):
+        if ids is not None and getattr(model, side, len(ids)) != len(ids):
             raise ValueError(
                 f"The model has {side}={getattr(model, side)}, the servable {len(ids)}: it was "
                 "made of another model."
@@ -97,14 +98,25 @@ def live_calls(folder: Path, contract: dict[str, Any], model: Any) -> list[dict[
         model,
         users=users,
         items=items,
-        width=contract["options"]["width"],
-        unknown_user=contract["options"]["unknown_user"],
+        width=options["width"],
+        unknown_user=options["unknown_user"],
+        history=options["history"],
     )
-    probe = [
-        {**one, "outputs": live.answer(one["signature"], one["inputs"])}
-        for one in contract["probe"]
-    ]
-    return [*probe, *make_calls(live, contract["signatures"], rows=LIVE_ROWS, seed=1)]
+    probe = contract["probe"]
+    if contract["index"]["exact"]:
+        probe = [{**one, "outputs": live.answer(one["signature"], one["inputs"])} for one in probe]
+    return [*probe, *fresh_calls(live, contract)]
+
+
+def fresh_calls(live: LiveAnswers, contract: dict[str, Any]) -> list[dict[str, Any]]:
+    """Makes more calls than the probe has, with the model's answers.
+
+    An index that is not exact must reach its recall floor in them.
+    """
+    rows = max(8, min(LIVE_ROWS, LIVE_SCORES // len(live.items)))
+    calls = make_calls(live, contract["signatures"], rows=rows, seed=1)
+    index = contract["index"]
+    return calls if index["exact"] else [one | {"recall": index["recall_floor"]} for one in calls]
 
 
 def climb(
@@ -137,12 +149,18 @@ def climb(
     if why:
         skipped[L3] = why
     passed, worst = [L1], 0.0
+    replayed, problem = warm_up_calls(folder, contract)
+    if problem:
+        return outcome(passed, [problem], skipped, None)
+    if not replayed:
+        skipped[WARM_UP] = contract["warmup"].get("why", "the contract counts no records")
+    asked = [with_defaults(call, contract["signatures"]) for call in [*calls, *replayed]]
     with ExitStack() as stack:
         running = {L2: python}
         if not why:
             running[L3] = stack.enter_context(IsolatedRun("c_runtime"))
         for process in running.values():
-            process.ask(folder, calls, tensors)
+            process.ask(folder, asked, tensors)
         for name, process in running.items():
             outputs, problems = process.outcome()
             for call, served in zip(calls, outputs, strict=False):
@@ -150,7 +168,31 @@ def climb(
                 worst, problems = max(worst, difference), [*problems, *wrong]
             failures += [f"{name}: {problem}" for problem in problems]
             passed += [] if problems else [name]
+    passed += [WARM_UP] if replayed and not failures else []
     return outcome(passed, failures, skipped, worst)
+
+
+def warm_up_calls(
+    folder: Path, contract: dict[str, Any]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Reads the warm-up requests as calls without expected answers.
+
+    Returns:
+        The calls, and what is wrong with the file.
+    """
+    if not contract["warmup"]["records"] or warm_up.missing():
+        return [], None
+    try:
+        return warm_up.read(folder, contract), None
+    except ValueError as error:
+        return [], f"{WARM_UP}: {error}"
+
+
+def with_defaults(call: dict[str, Any], signatures: dict[str, Any]) -> dict[str, Any]:
+    """Fills the inputs that a call leaves out, as a server does from the `SignatureDef`."""
+    described = signatures[call["signature"]]["inputs"]
+    defaults = {name: one["default"] for name, one in described.items() if "default" in one}
+    return {**call, "inputs": {**defaults, **call["inputs"]}}
 
 
 def inspect(folder: Path, contract: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:

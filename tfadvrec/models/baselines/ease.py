@@ -9,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.baselines.fitting import bound, check_size, pick
-from tfadvrec.models.baselines.history import History
+from tfadvrec.models.baselines.history import History, multi_hot
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -100,6 +100,17 @@ class EASE(Recommender):
         rows = check_rows(users, self.n_users, "user")
         taken = bound(self._taken, self).sparse(rows)
         return tf.sparse.sparse_dense_matmul(taken, self.weight_matrix.value)
+
+    def score_history(self, history: tf.Tensor) -> tf.Tensor:
+        """Scores the catalogue for users who are known by what they took.
+
+        Args:
+            history: int item rows `(batch, length)`, -1 as padding.
+
+        Returns:
+            `(batch, n_items)`.
+        """
+        return tf.matmul(multi_hot(history, self.n_items), self.weight_matrix.value)
 
     def row_weights(self) -> dict[str, tuple[str, int]]:
         """None: rows and columns both are items, so another catalogue is fitted anew."""

@@ -48,3 +48,26 @@ class History:
     def dense(self, users: tf.Tensor) -> tf.Tensor:
         """Gives the users' rows as a dense float32 tensor `(batch, n_items)` of ones and zeros."""
         return tf.sparse.to_dense(self.sparse(users))
+
+
+def multi_hot(history: tf.Tensor, n_items: int) -> tf.Tensor:
+    """Turns given histories into rows as `History.dense` has them.
+
+    Args:
+        history: int item rows `(batch, length)`; negative ones are padding.
+        n_items: Number of items.
+
+    Returns:
+        float32 `(batch, n_items)` of ones and zeros.
+
+    Example:
+
+    >>> multi_hot(tf.constant([[2, 2, -1]]), 3).numpy().tolist()
+    [[0.0, 0.0, 1.0]]
+    """
+    history = tf.convert_to_tensor(history)
+    batch = tf.shape(history)[0]
+    of = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(history))
+    places = tf.stack([of, tf.maximum(tf.cast(history, tf.int32), 0)], axis=-1)
+    taken = tf.cast(history >= 0, tf.float32)
+    return tf.tensor_scatter_nd_max(tf.zeros([batch, n_items]), places, taken)

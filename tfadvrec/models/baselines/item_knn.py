@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.baselines.fitting import bound, check_size, pick
-from tfadvrec.models.baselines.history import History
+from tfadvrec.models.baselines.history import History, multi_hot
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -121,7 +121,21 @@ class ItemKNN(Recommender):
     def score_catalogue(self, users: tf.Tensor) -> tf.Tensor:
         """Returns each user's summed similarities to all items, `(batch, n_items)`."""
         rows = check_rows(users, self.n_users, "user")
-        taken = bound(self._taken, self).dense(rows)
+        return self._summed(bound(self._taken, self).dense(rows))
+
+    def score_history(self, history: tf.Tensor) -> tf.Tensor:
+        """Scores the catalogue for users who are known by what they took.
+
+        Args:
+            history: int item rows `(batch, length)`, -1 as padding.
+
+        Returns:
+            `(batch, n_items)`.
+        """
+        return self._summed(multi_hot(history, self.n_items))
+
+    def _summed(self, taken: tf.Tensor) -> tf.Tensor:
+        """Sums similarities over dense rows of ones and zeros, `(batch, n_items)`."""
         near = tf.reshape(self.neighbour_rows.value, [-1])
         of = tf.repeat(tf.range(self.n_items), self.neighbour_rows.shape[1])
         similar = tf.SparseTensor(

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import svds
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.baselines.fitting import check_size
+from tfadvrec.models.baselines.history import multi_hot
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -103,6 +104,17 @@ class PureSVD(Recommender):
     def embed_items(self, items: tf.Tensor) -> tf.Tensor:
         """Returns the items' factors V, `(batch, rank)`."""
         return tf.gather(self.item_factors.value, check_rows(items, self.n_items, "item"))
+
+    def embed_history(self, history: tf.Tensor) -> tf.Tensor:
+        """Folds users in who are known by what they took: x V, the same as U Σ of a row x.
+
+        Args:
+            history: int item rows `(batch, length)`, -1 as padding.
+
+        Returns:
+            `(batch, rank)`.
+        """
+        return tf.matmul(multi_hot(history, self.n_items), self.item_factors.value)
 
     def row_weights(self) -> dict[str, tuple[str, int]]:
         """Both tables: a row a user, a row an item."""
