@@ -86,7 +86,7 @@ def export_step(items: int, queries: int, room: Path) -> dict[str, Any]:
 
     import tfadvrec as tar
     from tfadvrec.serving import export
-    from tfadvrec.serving.graph_audit import read_meta_graph
+    from tfadvrec.serving.ladder.graph_audit import read_meta_graph
 
     model = tar.MatrixFactorization(
         n_users=USERS, n_items=items, dimension=DIMENSION, initial_scale=1.0, seed=0
@@ -113,7 +113,7 @@ def export_step(items: int, queries: int, room: Path) -> dict[str, Any]:
 
 def serve_step(items: int, queries: int, room: Path) -> dict[str, Any]:
     """Loads the servable into the C runtime and asks it."""
-    from tfadvrec.serving.c_runtime import Runtime
+    from tfadvrec.serving.ladder.c_runtime import Runtime
 
     folder = Path(importlib.util.find_spec("tensorflow").origin).parent
     libraries = ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2"]

@@ -153,8 +153,9 @@ def export(items: int, room: Path, budget: float, threads: int) -> list[dict[str
     import numpy as np
 
     import tfadvrec as tar
-    from tfadvrec.serving import export, warm_up
-    from tfadvrec.serving.graph_audit import read_meta_graph
+    from tfadvrec.serving import export
+    from tfadvrec.serving.ladder.graph_audit import read_meta_graph
+    from tfadvrec.serving.operations import warm_up
 
     model = tar.MatrixFactorization(
         n_users=USERS, n_items=items, dimension=DIMENSION, initial_scale=1.0, seed=0
@@ -233,7 +234,7 @@ def faiss_search(items: int, room: Path, budget: float, threads: int) -> list[di
 
 def runtime(items: int, room: Path, budget: float, threads: int) -> list[dict[str, Any]]:
     """Runs the session of the C runtime, and nothing of Python in the time that counts."""
-    from tfadvrec.serving.c_runtime import Runtime
+    from tfadvrec.serving.ladder.c_runtime import Runtime
 
     lib = Path(importlib.util.find_spec("tensorflow").origin).parent
     libraries = ["libtensorflow_framework.so.2", "libtensorflow_cc.so.2"]
@@ -254,7 +255,7 @@ def seconds_of_run(session: Any, ids: list[str], tensors: dict[str, Any]) -> flo
     """Seconds of `TF_SessionRun` for one request."""
     import ctypes as c
 
-    from tfadvrec.serving.c_runtime import Port
+    from tfadvrec.serving.ladder.c_runtime import Port
 
     fed = session.port(tensors["inputs"]["user_id"])
     fetched = [session.port(name) for name in tensors["outputs"].values()]
@@ -305,7 +306,7 @@ def request(client: Any, number: int, batch: int) -> None:
 @contextmanager
 def asked(base: Path, items: int, threads: int) -> Iterator[Any]:
     """Starts a server in a process of its own and gives a client of it."""
-    from tfadvrec.serving.client import Client
+    from tfadvrec.serving.client.client import Client
 
     command = [sys.executable, "-m", "tests.benchmarks.serving", "serve"]
     process = subprocess.Popen(
@@ -331,7 +332,7 @@ def asked(base: Path, items: int, threads: int) -> Iterator[Any]:
 
 def serve(items: int, room: Path, budget: float, threads: int) -> None:
     """Serves until the input ends."""
-    from tfadvrec.serving.loopback_server import LoopbackServer
+    from tfadvrec.serving.loopback.server import LoopbackServer
 
     with LoopbackServer(room) as served:
         print(served.target, flush=True)

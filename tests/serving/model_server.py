@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from tfadvrec.serving.python_runtime import plain
-from tfadvrec.serving.signatures import MASKED_SCORE
-from tfadvrec.serving.verification import with_defaults
+from tfadvrec.serving.graph.signatures import MASKED_SCORE
+from tfadvrec.serving.ladder.python_runtime import plain
+from tfadvrec.serving.ladder.verification import with_defaults
 
 SECONDS = 60
 SIX_DIGITS = -3.4028e38  # REST prints six digits, so the masked score comes back rounded

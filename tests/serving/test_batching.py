@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.serving.plain_servable import save_plain
-from tfadvrec.serving.batching import Batching
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.loopback_servable import LoopbackServable
-from tfadvrec.serving.loopback_status import Refused
-from tfadvrec.serving.tensors import raw_strings
+from tfadvrec.serving.ladder.tensors import raw_strings
+from tfadvrec.serving.loopback.batching import Batching
+from tfadvrec.serving.loopback.servable import LoopbackServable
+from tfadvrec.serving.loopback.status import Refused
 
 RULES = Batching((1, 4, 8, 32))
 

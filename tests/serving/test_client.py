@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.serving.plain_servable import save_plain
-from tfadvrec.serving import rest_client
-from tfadvrec.serving.client import Client
+from tfadvrec.serving.client import rest_client
+from tfadvrec.serving.client.client import Client
+from tfadvrec.serving.client.grpc_client import read
+from tfadvrec.serving.client.serving_error import ServingError
+from tfadvrec.serving.client.wire import messages
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.grpc_client import read
-from tfadvrec.serving.loopback_server import LoopbackServer
-from tfadvrec.serving.serving_error import ServingError
-from tfadvrec.serving.wire import messages
+from tfadvrec.serving.loopback.server import LoopbackServer
 
 for needed in ("grpc", "tensorflow_serving.apis"):
     pytest.importorskip(needed, reason=f"NOT TESTED: {needed} is not installed")
@@ -270,7 +270,7 @@ def test_a_client_loads_neither_tensorflow_nor_numpy(servers, protocol):
     code = f"""
 import sys
 sys.modules["grpc" if {protocol == "rest"} else "no"] = None
-from tfadvrec.serving.client import Client
+from tfadvrec.serving.client.client import Client
 print(len(Client({target!r}, "rec", protocol={protocol!r}).recommend([100], k=2).items[0]))
 print([name for name in ("tensorflow", "numpy", "keras", "tensorflow_serving")
        if name in sys.modules])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tfadvrec.serving.comparison import compare
-from tfadvrec.serving.tensors import packed
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.tensors import packed
 
 MASKED = np.float32(np.finfo(np.float32).min)
 

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.toy_servable import SIGNATURES, contract, publish_toy
-from tfadvrec.serving import config_files, server_protos, trial_files
-from tfadvrec.serving.config_checks import RULES, check
+from tfadvrec.serving.operations import config_files, server_protos, trial_files
+from tfadvrec.serving.operations.config_checks import RULES, check
 
 FILES = [
     "batching_parameters.txt", "client.py", "models.config", "monitoring.config", "requests.http",

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from tfadvrec.serving.comparison import compare
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.live_answers import packed
-from tfadvrec.serving.python_runtime import plain
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.live_answers import packed
+from tfadvrec.serving.ladder.python_runtime import plain
 
 SOURCE = Path(__file__).with_name("cpp") / "answer.cc"
 COMPILER = os.environ.get("CXX", "g++")

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from tests.serving.toy_servable import publish_toy
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.describing import describe
-from tfadvrec.serving.example_requests import (
+from tfadvrec.serving.ladder.tensors import unpacked
+from tfadvrec.serving.operations.describing import describe
+from tfadvrec.serving.operations.example_requests import (
     GRPC,
     LONGEST,
     example_calls,
@@ -21,7 +22,6 @@ from tfadvrec.serving.example_requests import (
     whole_calls,
 )
 from tfadvrec.serving.publishing import rollback
-from tfadvrec.serving.tensors import unpacked
 
 
 def answered(loaded, signature, inputs):
@@ -176,7 +176,7 @@ def test_what_is_no_servable_is_refused(tmp_path):
 def test_describing_loads_no_tensorflow(tmp_path):
     publish_toy(tmp_path / "rec")
     code = (
-        "import sys\nfrom tfadvrec.serving.describing import describe\n"
+        "import sys\nfrom tfadvrec.serving.operations.describing import describe\n"
         "str(describe(sys.argv[1])); print('tensorflow' in sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "rec")]

@@ -8,9 +8,9 @@ import tensorflow as tf
 import tfadvrec as tar
 from tfadvrec.serving import ExportSpec, export, planning
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.graph_audit import describe, read_meta_graph
-from tfadvrec.serving.top_of_blocks import BLOCK
-from tfadvrec.serving.verification import L1, L2, L3, WARM_UP
+from tfadvrec.serving.index.top_of_blocks import BLOCK
+from tfadvrec.serving.ladder.graph_audit import describe, read_meta_graph
+from tfadvrec.serving.ladder.verification import L1, L2, L3, WARM_UP
 
 STRINGS = {"dtype": "string", "shape": [-1]}
 FLAG = {"dtype": "bool", "shape": [-1]}

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfadvrec.serving import export, python_runtime
-from tfadvrec.serving.comparison import compare
+from tfadvrec.serving import export
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.verification import with_defaults
+from tfadvrec.serving.ladder import python_runtime
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.verification import with_defaults
 
 WHY = "NOT TESTED on a GPU: TFADVREC_GPU=1 runs it"
 pytestmark = pytest.mark.skipif(os.environ.get("TFADVREC_GPU", "0") in ("", "0"), reason=WHY)

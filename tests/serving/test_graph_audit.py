@@ -4,9 +4,9 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from tfadvrec.serving import ExportError, ExportSpec, export, planning, releasing
-from tfadvrec.serving.core_ops import CORE_OPS
-from tfadvrec.serving.graph_audit import audit_graph, read_meta_graph
-from tfadvrec.serving.runtimes import IsolatedRun, no_c_runtime
+from tfadvrec.serving.ladder.core_ops import CORE_OPS
+from tfadvrec.serving.ladder.graph_audit import audit_graph, read_meta_graph
+from tfadvrec.serving.ladder.runtimes import IsolatedRun, no_c_runtime
 
 TABLE = [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]
 

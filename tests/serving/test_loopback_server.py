@@ -12,14 +12,14 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.plain_servable import save_plain
-from tfadvrec.serving import warm_up
-from tfadvrec.serving.batching import Batching
-from tfadvrec.serving.comparison import compare
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.loopback_json import decimal
-from tfadvrec.serving.loopback_server import LoopbackServer
-from tfadvrec.serving.loopback_session import LoopbackSession
-from tfadvrec.serving.tensors import raw_strings
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.tensors import raw_strings
+from tfadvrec.serving.loopback.batching import Batching
+from tfadvrec.serving.loopback.json_text import decimal
+from tfadvrec.serving.loopback.server import LoopbackServer
+from tfadvrec.serving.loopback.session import LoopbackSession
+from tfadvrec.serving.operations import warm_up
 
 grpc = pytest.importorskip("grpc", reason="NOT TESTED: grpcio is not installed")
 apis = pytest.importorskip(

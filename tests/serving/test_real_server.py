@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.serving.model_server import ModelServer
-from tfadvrec.serving.comparison import compare
 from tfadvrec.serving.contract import read_contract
+from tfadvrec.serving.ladder.comparison import compare
 
 BINARY = os.environ.get("TFADVREC_MODEL_SERVER")
 pytestmark = pytest.mark.skipif(

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tfadvrec.serving import BruteForce
-from tfadvrec.serving.recall import mean_recall
+from tfadvrec.serving.index.recall import mean_recall
 
 
 class Answering:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfadvrec.serving import ExportError, export, releasing, verification, verify
+from tfadvrec.serving import ExportError, export, releasing, verify
 from tfadvrec.serving.contract import FILE, checksums, read_contract
-from tfadvrec.serving.facade import Facade
-from tfadvrec.serving.factors import Factors
-from tfadvrec.serving.runtimes import no_c_runtime
+from tfadvrec.serving.graph.facade import Facade
+from tfadvrec.serving.graph.factors import Factors
+from tfadvrec.serving.ladder import verification
+from tfadvrec.serving.ladder.runtimes import no_c_runtime
 
 GOOD = [f"id {row}" for row in range(7)]
 BAD = {

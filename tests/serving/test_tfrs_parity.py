@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfadvrec.serving.comparison import compare
-from tfadvrec.serving.live_answers import packed
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.live_answers import packed
 
 CHILD = Path(__file__).with_name("tfrs_child.py")
 NEEDED = ("tensorflow_recommenders", "tf_keras")

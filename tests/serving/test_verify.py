@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfadvrec.serving import runtimes, verify
-from tfadvrec.serving.comparison import compare
+from tfadvrec.serving import verify
 from tfadvrec.serving.contract import FILE, read_contract
-from tfadvrec.serving.runtimes import IsolatedRun
-from tfadvrec.serving.verification import L2, L3, live_calls
+from tfadvrec.serving.ladder import runtimes
+from tfadvrec.serving.ladder.comparison import compare
+from tfadvrec.serving.ladder.runtimes import IsolatedRun
+from tfadvrec.serving.ladder.verification import L2, L3, live_calls
 from tfadvrec.serving.vocabulary import sha256
 
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.toy_servable import FLEX, INPUTS, SIGNATURES, contract
-from tfadvrec.serving import warm_up
 from tfadvrec.serving.contract import read_contract
-from tfadvrec.serving.tensors import raw_strings, unpacked
+from tfadvrec.serving.ladder.tensors import raw_strings, unpacked
+from tfadvrec.serving.operations import warm_up
 
 logs = pytest.importorskip(
     "tensorflow_serving.apis.prediction_log_pb2",

@@ -1,7 +1,7 @@
 """Version folders with a contract and no graph: enough for what only reads them."""
 
 from tfadvrec.serving import contract as contracts
-from tfadvrec.serving.tensors import encoded, strings
+from tfadvrec.serving.ladder.tensors import encoded, strings
 
 USER = {"user_id": {"dtype": "string", "shape": [-1]}}
 LISTS = {

@@ -27,7 +27,7 @@ def describe(
 
         tfadvrec serving describe serving/movies
     """
-    from tfadvrec.serving import describing
+    from tfadvrec.serving.operations import describing
 
     said = describing.describe(_existing(path))
     if json:
@@ -106,7 +106,7 @@ def config(
         raise typer.BadParameter(f"{port} cannot be both --port and --rest-port.")
     _existing(base)
     start_tensorflow()
-    from tfadvrec.serving import config_files
+    from tfadvrec.serving.operations import config_files
 
     folder = config_files.write(
         base, batching=batching, gpu_memory=gpu_memory, port=port, rest_port=rest_port
@@ -170,7 +170,7 @@ def reindex(
 
     options: dict[str, Any] = {}
     if index is not None:
-        from tfadvrec.serving.brute_force import BruteForce
+        from tfadvrec.serving.index.brute_force import BruteForce
 
         given = {"chunk": chunk, "rescore": rescore, "recall_floor": recall_floor}
         given = {name: value for name, value in given.items() if value is not None}

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.serving.brute_force import BruteForce
-from tfadvrec.serving.signatures import NAMES, UNKNOWN_USER
+from tfadvrec.serving.graph.signatures import NAMES, UNKNOWN_USER
+from tfadvrec.serving.index.brute_force import BruteForce
 from tfadvrec.serving.vocabulary import is_integer
 
 

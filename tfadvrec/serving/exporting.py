@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tfadvrec.serving import verification
 from tfadvrec.serving.contract import read_contract
 from tfadvrec.serving.export_spec import ExportSpec
+from tfadvrec.serving.ladder import verification
 from tfadvrec.serving.planning import make_plan, whole_spec
 from tfadvrec.serving.publishing import versions
 from tfadvrec.serving.releasing import ExportError, release

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfadvrec.serving.catalogue import Catalogue
 from tfadvrec.serving.export_spec import ExportSpec
-from tfadvrec.serving.factors import Factors, UserTable
-from tfadvrec.serving.live_answers import LiveAnswers
+from tfadvrec.serving.graph.catalogue import Catalogue
+from tfadvrec.serving.graph.factors import Factors, UserTable
+from tfadvrec.serving.graph.signatures import Offer, interface
+from tfadvrec.serving.graph.traced import Traced
+from tfadvrec.serving.ladder.live_answers import LiveAnswers
 from tfadvrec.serving.model_vectors import ranking_model, read_vectors
-from tfadvrec.serving.signatures import Offer, interface
-from tfadvrec.serving.traced import Traced
 from tfadvrec.serving.vocabulary import wire_ids
 
 EXTRAS = ("generate", "discriminate", "detect")

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfadvrec.serving.brute_force import BruteForce
 from tfadvrec.serving.contract import changed_files, read_contract
 from tfadvrec.serving.export_spec import ExportSpec
-from tfadvrec.serving.factors import Factors, UserTable
+from tfadvrec.serving.graph.factors import Factors, UserTable
+from tfadvrec.serving.index.brute_force import BruteForce
+from tfadvrec.serving.index.top_of_blocks import out_of_blocks
 from tfadvrec.serving.model_vectors import check_vectors, in_chunks
 from tfadvrec.serving.planning import EXTRAS, Plan, make_whole
 from tfadvrec.serving.publishing import choose_version, find_version
 from tfadvrec.serving.releasing import release
 from tfadvrec.serving.report import Report
-from tfadvrec.serving.top_of_blocks import out_of_blocks
 from tfadvrec.serving.vocabulary import read_vocabulary, wire_ids
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -7,19 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfadvrec.serving import config_files, verification, warm_up
-from tfadvrec.serving.comparison import TOLERANCE
 from tfadvrec.serving.contract import read_contract, write_contract
-from tfadvrec.serving.facade import Facade
-from tfadvrec.serving.graph_audit import operations, read_meta_graph
+from tfadvrec.serving.graph.facade import Facade
+from tfadvrec.serving.graph.signatures import MASKED_SCORE
+from tfadvrec.serving.index.recall import mean_recall
+from tfadvrec.serving.ladder import verification
+from tfadvrec.serving.ladder.comparison import TOLERANCE
+from tfadvrec.serving.ladder.graph_audit import operations, read_meta_graph
+from tfadvrec.serving.ladder.probe import Call, make_calls
+from tfadvrec.serving.ladder.python_runtime import run
+from tfadvrec.serving.ladder.runtimes import IsolatedRun
+from tfadvrec.serving.operations import config_files, warm_up
 from tfadvrec.serving.planning import Plan
-from tfadvrec.serving.probe import Call, make_calls
 from tfadvrec.serving.publishing import choose_version, publish, staging
-from tfadvrec.serving.python_runtime import run
-from tfadvrec.serving.recall import mean_recall
 from tfadvrec.serving.report import Report
-from tfadvrec.serving.runtimes import IsolatedRun
-from tfadvrec.serving.signatures import MASKED_SCORE
 from tfadvrec.serving.vocabulary import sha256, write_vocabulary
 
 RECALL_ROWS = 512

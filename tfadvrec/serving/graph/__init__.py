@@ -1,0 +1,1 @@
+"""The saved graph: ids in, ids out, core operations between."""

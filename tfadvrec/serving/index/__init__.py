@@ -1,0 +1,1 @@
+"""How item vectors are kept and searched."""

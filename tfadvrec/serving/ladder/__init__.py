@@ -1,0 +1,1 @@
+"""What a servable has to pass before, and after, it is published."""

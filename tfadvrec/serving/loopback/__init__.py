@@ -1,0 +1,1 @@
+"""A stand-in for a model server, for tests and trials."""

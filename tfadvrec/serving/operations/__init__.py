@@ -1,0 +1,1 @@
+"""What surrounds a servable in a server: warm-up, configs, descriptions."""
