@@ -122,6 +122,8 @@ def test_script_starts_a_container_that_only_this_machine_reaches(root, tmp_path
     words = started(folder / "run_gpu.sh", path=tmp_path / "bin").splitlines()
     assert words[:2] == ["run", "--rm"]
     assert words[words.index("--gpus") + 1] == "all"
+    passed = [words[place + 1] for place, one in enumerate(words) if one == "--env"]
+    assert passed == ["GLIBC_TUNABLES", "NVIDIA_TF32_OVERRIDE"]
     assert "127.0.0.1:8500:8500" in words
     assert f"type=bind,source={root},target=/models,readonly" in words
     assert words[words.index("--entrypoint") + 1 :][:2] == [

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfadvrec as tar
-from tfadvrec.serving import ExportSpec, export, planning
+from tfadvrec.serving import ExportError, ExportSpec, export, planning
 from tfadvrec.serving.contract import read_contract
 from tfadvrec.serving.index.top_of_blocks import BLOCK
 from tfadvrec.serving.ladder.graph_audit import describe, read_meta_graph
@@ -261,6 +261,9 @@ def test_same_version_again_is_verified_and_left_alone(vectors, tmp_path):
     again = export(model, tmp_path / "rec", version=4, k=5)
     assert (again.version, again.verified) == (4, True)
     assert {one: one.stat().st_mtime_ns for one in path_of(first).rglob("*")} == before
+    (path_of(first) / "assets" / "more.txt").write_text("x")
+    with pytest.raises(ExportError, match=r"more\.txt is not in the contract"):
+        export(model, tmp_path / "rec", version=4, k=5)
     model.items[0, 0].assign(9.0)
     with pytest.raises(FileExistsError, match="never changed"):
         export(model, tmp_path / "rec", version=4, k=5)

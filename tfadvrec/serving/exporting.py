@@ -57,7 +57,10 @@ def export(
     base = Path(path)
     plan = make_plan(model, whole_spec(spec, options))
     if version is not None and same_content(versions(base).get(version), plan.content()):
-        return verification.verify(base / str(version), model=model)
+        report = verification.verify(base / str(version), model=model)
+        if not report.verified:
+            raise ExportError(report)
+        return report
     return release(plan, base, version, started=started)
 
 

@@ -36,7 +36,7 @@ class ExportError(RuntimeError):
     def __init__(self, report: Report) -> None:
         self.report = report
         found = "\n".join(f"- {failure}" for failure in report.failures)
-        super().__init__(f"The servable failed its verification and was not published:\n{found}")
+        super().__init__(f"The servable failed its verification; nothing was published:\n{found}")
 
 
 def release(plan: Plan, base: Path, version: int | None, *, started: float | None = None) -> Report:

@@ -171,7 +171,8 @@ def server_files(
         "run_gpu.sh": script(
             flags + on_gpu,
             device="a GPU",
-            docker=" --gpus all",
+            docker=" --gpus all --env NVIDIA_TF32_OVERRIDE",
+            environment=texts.EXACT_PRODUCTS,
             image="tensorflow/serving:latest-gpu",
             memory=texts.MEMORY_TEXT.format(
                 fraction="there is no limit now" if gpu_memory is None else f"now {gpu_memory}"
@@ -195,6 +196,7 @@ def script(
     docker: str = "",
     image: str = "tensorflow/serving:latest",
     memory: str = "",
+    environment: str = "",
 ) -> str:
     """Writes a start script."""
     return texts.SCRIPT_TEXT.format(
@@ -208,5 +210,6 @@ def script(
         docker=docker,
         image=image,
         memory=memory,
+        environment=environment,
         flags="\n".join(f"  {flag} \\" for flag in flags),
     )

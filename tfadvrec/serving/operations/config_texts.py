@@ -48,6 +48,10 @@ gpu_options {{
 MEMORY_TEXT = """
 # The server loads a new version before it unloads the old one: the GPU's memory must hold both.
 # --per_process_gpu_memory_fraction limits what it takes; {fraction}."""
+EXACT_PRODUCTS = """
+# Without this a GPU multiplies in TF32, and scores differ from those that were verified.
+export NVIDIA_TF32_OVERRIDE="${NVIDIA_TF32_OVERRIDE:-0}"
+"""
 SCRIPT_TEXT = """\
 #!/usr/bin/env bash
 # Starts a model server on {device} for the models of models.config.
@@ -60,6 +64,10 @@ SCRIPT_TEXT = """\
 # A model server asks nobody for a password. Docker opens the ports to this machine only; the binary
 # listens on every address: put a firewall before it.{memory}
 set -euo pipefail
+{environment}
+# Large tables on huge pages, where the server uses glibc's malloc (2.35 or newer): searching 10^6
+# items took about a tenth less time in the C runtime.
+export GLIBC_TUNABLES="${{GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}}"
 
 here="$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)"
 models="$(dirname "$here")"
@@ -76,7 +84,7 @@ else
   place="{root}/{folder}"
   config="$place/models.config"
   server=(
-    docker run --rm{docker}
+    docker run --rm --env GLIBC_TUNABLES{docker}
     -p 127.0.0.1:{port}:{port} -p 127.0.0.1:{rest_port}:{rest_port}
     --mount "type=bind,source=$models,target={root},readonly"
     --entrypoint tensorflow_model_server "${{TF_SERVING_IMAGE:-{image}}}"
