@@ -132,6 +132,41 @@ class InBatchSoftmax(keras.losses.Loss):
         return -ops.sum(share * ops.log_softmax(logits, axis=-1), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="tfadvrec")
+class Multinomial(keras.losses.Loss):
+    """Negative log-likelihood of whole histories under a softmax over the catalogue.
+
+    Args:
+        reduction: As in Keras; `"mean_with_sample_weight"`, the mean over users, by default: the
+            models it is for start from weights of ordinary size.
+        name: The loss's name.
+
+    Shapes: labels (1 where the user took the item) and scores `(batch, n_items)`; `()` after
+    reduction.
+
+    Example:
+
+    >>> import numpy as np
+    >>> round(float(Multinomial()(np.array([[1.0, 1.0, 0.0]]), np.zeros((1, 3)))), 4)  # 2 ln 3
+    2.1972
+
+    Reference: Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018,
+    equation 2.
+    """
+
+    def __init__(
+        self,
+        *,
+        reduction: str = "mean_with_sample_weight",
+        name: str = "multinomial",
+        dtype=None,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        return -ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
+
+
 def _over_pairs(labels, scores, cost):
     """The mean of `cost(positive score - negative score)` over each row's pairs: `(batch,)`."""
     if scores.shape[-1] == 2:

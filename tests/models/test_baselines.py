@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfadvrec.data import Interactions
 from tfadvrec.evaluation import evaluate
 from tfadvrec.models import EASE, ItemKNN, MostPopular, PureSVD
-from tfadvrec.models.baselines.history import History
+from tfadvrec.models.history import History
 
 BASELINES = [MostPopular, ItemKNN, PureSVD, EASE]
 HISTORY = [ItemKNN, EASE]

@@ -26,6 +26,9 @@ __getattr__, __dir__, __all__ = face(
         "pairs": "sampling",
         "points": "sampling",
         "in_batch": "sampling",
+        "rows": "row_sampling",
+        "histories": "row_sampling",
         "Block": "block",
+        "RowBlock": "row_block",
     },
 )

@@ -1,12 +1,13 @@
 """Samplers: a training log becomes batches, or compiled blocks of batches, for `fit`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tfadvrec.data.block import Block
 from tfadvrec.data.checks import DataError
+from tfadvrec.data.epochs import Epochs
 from tfadvrec.data.interactions import Interactions
 from tfadvrec.data.negatives import Negatives
 
@@ -145,26 +146,24 @@ def _dataset(
             f"weight must have one value for each of the {len(log)} interactions. Received an "
             f"array of shape {parts[1].shape}"
         )
-    epochs = _Epochs(log, parts, batch_size, block or 1, seed)
+    epochs = Epochs(len(log), batch_size=batch_size, most=block or 1, seed=seed)
     rows = tf.TensorSpec([epochs.size, batch_size], tf.int32)
-    raw = tf.data.Dataset.from_generator(
-        epochs,
-        output_signature=(
-            rows,
-            rows,
-            *(tf.TensorSpec([0, 0] if p is None else rows.shape, tf.float32) for p in parts),
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([2], tf.int32),
-        ),
+    without = np.zeros((0, 0), np.float32)
+
+    def blocks() -> Iterator[tuple[np.ndarray, ...]]:
+        for chosen, steps, key in epochs():
+            others = (without if part is None else part[chosen] for part in parts)
+            yield log.user[chosen], log.item[chosen], *others, steps, key
+
+    signature = (
+        rows,
+        rows,
+        *(tf.TensorSpec([0, 0] if p is None else rows.shape, tf.float32) for p in parts),
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([2], tf.int32),
     )
-    options = tf.data.Options()
-    # reading ahead would end an epoch before its batches are asked for; the autotuner costs
-    # more than it gives where whole batches are gathered at once
-    options.experimental_optimization.inject_prefetch = False
-    options.autotune.enabled = False
-    raw = raw.with_options(options)
     none = tf.zeros([0])
-    data = raw.map(
+    data = epochs.dataset(blocks, signature).map(
         lambda user, item, label, weight, steps, key: Block(
             user, item, label, weight, none, steps, key, negatives=negatives, kind=kind
         )
@@ -172,48 +171,3 @@ def _dataset(
     if block is None:
         data = data.map(lambda whole: whole.batch(0))
     return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))
-
-
-class _Epochs:
-    """Makes the blocks of one epoch a call; epoch e is keyed by (seed, e).
-
-    The epoch advances when its last block is handed out (nobody asks for more than the known
-    number), so that a first look at the data changes nothing. All blocks have one shape, so that
-    they are compiled once: they are as even as can be, and the last is padded.
-    """
-
-    def __init__(
-        self,
-        log: Interactions,
-        parts: Sequence[np.ndarray | None],
-        batch_size: int,
-        most: int,
-        seed: int,
-    ) -> None:
-        self.log, self.parts = log, parts
-        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
-        self.steps = len(log) // batch_size
-        self.blocks = -(-self.steps // most)
-        self.size = -(-self.steps // self.blocks)
-
-    def __call__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        epoch = self.epoch
-        random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(np.arange(len(self.log), dtype=np.int32))
-        key = random.integers(0, 2**31 - 1, dtype=np.int32)
-        none = np.zeros((0, 0), np.float32)
-        for number in range(self.blocks):
-            first = number * self.size
-            steps = min(self.size, self.steps - first)
-            chosen = np.zeros((self.size, self.batch_size), np.int32)
-            rows = order[first * self.batch_size : (first + steps) * self.batch_size]
-            chosen.reshape(-1)[: len(rows)] = rows
-            if number == self.blocks - 1:
-                self.epoch = epoch + 1
-            yield (
-                self.log.user[chosen],
-                self.log.item[chosen],
-                *(none if part is None else part[chosen] for part in self.parts),
-                np.int32(steps),
-                np.array([key, first], np.int32),
-            )

@@ -8,12 +8,16 @@ import keras
 import tensorflow as tf
 
 from tfadvrec.data.block import Block
+from tfadvrec.data.row_block import RowBlock
 from tfadvrec.training.gradients import ready
+
+BLOCKS = (Block, RowBlock)
+SPECS = tuple(kind.Spec for kind in BLOCKS)
 
 
 def run_block(
     model: keras.Model,
-    block: Block,
+    block: Block | RowBlock,
     step: Callable[[Any], Mapping[str, tf.Tensor]],
     *,
     jit_compile: bool = True,
@@ -81,7 +85,7 @@ class BlockTraining:
         """
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
-            if isinstance(x.element_spec, Block.Spec):
+            if isinstance(x.element_spec, SPECS):
                 x = _class_weighted(x, options.pop("class_weight", None))
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
@@ -97,7 +101,7 @@ class BlockTraining:
 
     def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; blocks are compiled first, as in `fit`."""
-        if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, Block.Spec):
+        if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS):
             self._compile_blocks(x.element_spec, "test")
         return super().evaluate(x, y, *positional, **options)
 
@@ -112,7 +116,7 @@ class BlockTraining:
     def _step(
         self, data: Any, step: Callable[[Any], Mapping[str, tf.Tensor]]
     ) -> Mapping[str, tf.Tensor]:
-        if not isinstance(data, Block):
+        if not isinstance(data, BLOCKS):
             return step(data)
         self._in_compiled_block = self._compiles_blocks()
         try:
@@ -192,7 +196,7 @@ class BlockTraining:
         self._symbolic_build(data_batch=data)
 
 
-def _no_steps(spec: Any) -> Block:
+def _no_steps(spec: Any) -> Block | RowBlock:
     """A block of a dataset's shapes with nothing in it."""
     zeros = [tf.zeros(p.shape, p.dtype) for p in tf.nest.flatten(spec, expand_composites=True)]
     return tf.nest.pack_sequence_as(spec, zeros, expand_composites=True)
@@ -202,6 +206,8 @@ def _class_weighted(data: tf.data.Dataset, given: Mapping[int, float] | None) ->
     """Puts Keras's `class_weight` into the blocks of a dataset."""
     if given is None:
         return data
+    if not isinstance(data.element_spec, Block.Spec):
+        raise ValueError("class_weight is for blocks of pairs, points and in_batch.")
     if data.element_spec.weight.shape[-1]:
         raise ValueError("class_weight and the sampler's weight cannot be used together.")
     weights = tf.constant([given.get(c, 1.0) for c in range(max(given) + 1)], tf.float32)

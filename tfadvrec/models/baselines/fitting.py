@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfadvrec.data import Interactions
-from tfadvrec.models.baselines.history import History
+from tfadvrec.models.history import History
 
 
 def check_size(model: Any, log: Interactions) -> None:

@@ -1,13 +1,17 @@
 """What each user took, looked up by row inside TensorFlow."""
 
+import functools
+
 import tensorflow as tf
 from scipy.sparse import csr_matrix
+
+from tfadvrec.data.multi_hot import multi_hot, padded
 
 
 class History:
     """Holds a log's users x items matrix row by row and never as a dense whole.
 
-    The rows lie in two constant tensors (row starts and item rows), so a traced function or an
+    The rows lie in constant tensors (row starts and item rows), so a traced function or an
     exported signature carries them along; they are no weights, and a saved preset has none of them.
 
     Args:
@@ -23,6 +27,7 @@ class History:
     def __init__(self, matrix: csr_matrix) -> None:
         matrix = matrix.tocsr().copy()
         matrix.sum_duplicates()  # sorts each row as well
+        self._matrix = matrix
         self.shape: tuple[int, int] = matrix.shape
         self.starts = tf.constant(matrix.indptr, tf.int64)
         self.items = tf.constant(matrix.indices, tf.int64)
@@ -46,28 +51,17 @@ class History:
         )
 
     def dense(self, users: tf.Tensor) -> tf.Tensor:
-        """Gives the users' rows as a dense float32 tensor `(batch, n_items)` of ones and zeros."""
-        return tf.sparse.to_dense(self.sparse(users))
+        """Gives the users' rows as a dense float32 tensor `(batch, n_items)` of ones and zeros.
 
+        XLA can compile this. It reads a table as wide as the longest history, made when first
+        asked for.
 
-def multi_hot(history: tf.Tensor, n_items: int) -> tf.Tensor:
-    """Turns given histories into rows as `History.dense` has them.
+        Raises:
+            ValueError: That table would hold more than 50 million cells.
+        """
+        return multi_hot(tf.gather(self._padded, users), self.shape[1])
 
-    Args:
-        history: int item rows `(batch, length)`; negative ones are padding.
-        n_items: Number of items.
-
-    Returns:
-        float32 `(batch, n_items)` of ones and zeros.
-
-    Example:
-
-    >>> multi_hot(tf.constant([[2, 2, -1]]), 3).numpy().tolist()
-    [[0.0, 0.0, 1.0]]
-    """
-    history = tf.convert_to_tensor(history)
-    batch = tf.shape(history)[0]
-    of = tf.broadcast_to(tf.range(batch)[:, None], tf.shape(history))
-    places = tf.stack([of, tf.maximum(tf.cast(history, tf.int32), 0)], axis=-1)
-    taken = tf.cast(history >= 0, tf.float32)
-    return tf.tensor_scatter_nd_max(tf.zeros([batch, n_items]), places, taken)
+    @functools.cached_property
+    def _padded(self) -> tf.Tensor:
+        with tf.init_scope():  # made while a graph is traced, it would belong to that graph
+            return tf.constant(padded(self._matrix))
