@@ -167,6 +167,48 @@ class Multinomial(keras.losses.Loss):
         return -ops.sum(y_true * ops.log_softmax(y_pred, axis=-1), axis=-1)
 
 
+@keras.saving.register_keras_serializable(package="tfadvrec")
+class DynamicNegatives(keras.losses.Loss):
+    """Softplus of the highest negative's score minus the positive's, averaged over positives.
+
+    With `tfadvrec.data.pairs(log, negatives=5)` it is dynamic negative sampling: five uniform
+    negatives are drawn for a positive, and the pair with the hardest of them is trained on.
+
+    Args:
+        reduction: As in Keras; `"sum"` by default.
+        name: The loss's name.
+
+    Shapes: labels (1, 0, and -1 for a candidate that is ignored) and scores `(batch, candidates)`;
+    `()` after reduction. A row without a positive or without a negative counts nothing.
+
+    Example:
+
+    >>> import numpy as np
+    >>> loss = DynamicNegatives()
+    >>> labels, scores = np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, -9.0, 0.5]])
+    >>> round(float(loss(labels, scores)), 4)
+    0.6931
+
+    Reference: Zhang et al., Optimizing Top-N Collaborative Filtering via Dynamic Negative Item
+    Sampling, SIGIR 2013, algorithm 2 (with the weight all on the highest rank).
+    """
+
+    def __init__(
+        self, *, reduction: str = "sum", name: str = "dynamic_negatives", dtype=None
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        negative = ops.equal(y_true, 0)
+        lowest = ops.cast(-1e9, y_pred.dtype)
+        hardest = ops.max(ops.where(negative, y_pred, lowest), axis=-1, keepdims=True)
+        positive = ops.cast(y_true > 0, y_pred.dtype) * ops.cast(
+            ops.any(negative, axis=-1, keepdims=True), y_pred.dtype
+        )
+        total = ops.sum(positive * ops.softplus(hardest - y_pred), axis=-1)
+        return total / ops.maximum(ops.sum(positive, axis=-1), 1.0)
+
+
 def _over_pairs(labels, scores, cost):
     """The mean of `cost(positive score - negative score)` over each row's pairs: `(batch,)`."""
     if scores.shape[-1] == 2:

@@ -22,12 +22,18 @@ which does all of it on a real data set in about a minute. With a log of your ow
     tfadvrec audit runs/one
     tfadvrec export runs/one serving/movies
     tfadvrec verify serving/movies
+
+Behaviour that looks real and is nobody's:
+
+    \b
+    tfadvrec generate --log clicks.csv --users 1000 --output made.csv
+    tfadvrec synthetic-report clicks.csv made.csv --output report
 """
 
 
 def build() -> typer.Typer:
     """The application with all its commands."""
-    from tfadvrec.cli import fitting, quick, servable, serving, zoo
+    from tfadvrec.cli import fitting, generating, programs, quick, servable, serving, synthetic, zoo
 
     app = typer.Typer(
         help=HELP,
@@ -43,10 +49,13 @@ def build() -> typer.Typer:
     app.command("evaluate")(fitting.evaluate)
     app.command("recommend")(fitting.recommend)
     app.command("audit")(fitting.audit)
+    app.command("generate")(generating.generate)
+    app.command("synthetic-report")(synthetic.synthetic_report)
     app.command("export")(serving.export)
     app.command("verify")(serving.verify)
     app.add_typer(servable.app, name="serving")
     app.add_typer(zoo.app, name="zoo")
+    app.add_typer(programs.app, name="programs")
     return app
 
 

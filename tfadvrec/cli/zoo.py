@@ -81,6 +81,13 @@ def show(
     from tfadvrec.presets.loading import read
 
     metrics = read(folder).metrics or {}
+    if metrics.get("kind") == "generator":
+        means = {
+            label: {name: figure["mean"] for name, figure in of_label.items()}
+            for label, of_label in metrics["models"].items()
+        }
+        figures_table("what is made, and by what", means)
+        return
     for situation in dict.fromkeys(s for m in metrics.get("models", {}).values() for s in m):
         rows = {
             label: {n: v["mean"] for n, v in model[situation].items() if n.startswith(SHOWN)}
@@ -144,6 +151,10 @@ def _markdown(records: list[dict[str, Any]]) -> str:
     lines = ["| preset | model | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for r in records:
         cells = [_spread(r["test"], "hr@10"), _spread(r["test"], METRIC)]
+        if not r["trained"]:
+            cells[0] = "recipe only"
+        elif r["utility"]:
+            cells[0] = f"ranking learnt from what it makes: {_spread(r, 'utility')} of real"
         cells += [_spread(r["attacked"], METRIC) if r["attack"] == a else "" for a in attacks]
         name = f"[{r['name']}](zoo/{r['family']}/{r['name']})"
         lines.append(f"| {name} | {r['class']} | {' | '.join(cells)} |")
@@ -193,12 +204,14 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
         "test": {},
         "attack": None,
         "attacked": {},
+        "utility": None,
     }
     if trained:
         metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
         own = metrics.get("models", {}).get(recipe.name, {})
         attacked = [s for s in own if s.startswith("attacked ")]
         record["test"] = own.get("test", {})
+        record["utility"] = next((own[k] for k in own if k.startswith("utility ")), None)
         if attacked:
             record["attack"] = attacked[len(attacked) // 2]
             record["attacked"] = own[record["attack"]]

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = face(
         "by_ratio": "splitting",
         "k_core": "splitting",
         "cold_rows": "splitting",
+        "cold_items": "cold_split",
         "published_split": "published",
         "read_table": "readers",
         "hash_ids": "vocabulary",

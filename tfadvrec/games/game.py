@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfadvrec.games import noise
 from tfadvrec.games.losses import GameLoss, NonSaturating
 from tfadvrec.games.penalties import added_noise, feature_distance, slopes
+from tfadvrec.games.rehearsal import Rehearsal, shaped_like, unwrapped
 from tfadvrec.games.states import kept, leaves
 from tfadvrec.training.blocks import SPECS, BlockTraining
 from tfadvrec.training.gradients import ready
@@ -41,6 +42,7 @@ class Game(BlockTraining, keras.Model):
         turn: int32 variable: how many batches there have been.
         discriminator_steps: int32 variable; callbacks may change it.
         instance_noise: float32 variable: deviation of the noise on what the discriminator sees.
+        noisy: Whether `compile` asked for such noise at all.
 
     Reference: Goodfellow et al., Generative Adversarial Nets, NIPS 2014, algorithm 1; packing: Lin
     et al., PacGAN, NeurIPS 2018.
@@ -234,7 +236,7 @@ class Game(BlockTraining, keras.Model):
         self.adversarial_weight = float(adversarial_weight)
         self.feature_matching = float(feature_matching)
         self.discriminator_steps.assign(int(discriminator_steps))
-        self._noisy = instance_noise is not None
+        self.noisy = instance_noise is not None
         self.instance_noise.assign(instance_noise or 0.0)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -246,26 +248,21 @@ class Game(BlockTraining, keras.Model):
         if not self.compiled:
             raise ValueError("call compile() before fit().")
         if not (isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS)):
-            self.build_on(_shaped_like(x if y is None else (x, y), 2 * self.packing))
+            self.build_on(shaped_like(x if y is None else (x, y), 2 * self.packing))
         history = super().fit(x, y, *positional, **options)
         self.generator_optimizer.finalize_variable_values(self.generator_variables)
         return history
 
     def build_on(self, data: Any) -> None:
         """Makes the variables of networks, optimizers and metrics, from the shapes of a batch."""
-        batch = keras.tree.map_structure(tf.convert_to_tensor, _batch(data))
-        rehearsal = _Rehearsal(self._rehearse)
-        try:
-            rehearsal.compute_output_spec(batch)
-        except Exception as error:  # which Keras has wrapped in advice to authors of layers
-            raise rehearsal.error or error from None
+        Rehearsal(self._rehearse).hold(unwrapped(data))
         self.generator_optimizer.build(self.generator_variables)
         self.optimizer.build(self.discriminator_variables)
         self.built = True
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Trains the discriminator on a batch, and the generator when it is its turn."""
-        batch, turn = _batch(data), self.turn.value
+        batch, turn = unwrapped(data), self.turn.value
         seed = noise.fold(tf.stack([self.seed, turn]), 0)
         if self.adversarial_weight:
             self._train_discriminator(batch, seed)
@@ -276,7 +273,7 @@ class Game(BlockTraining, keras.Model):
 
     def test_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Both losses on a batch; nothing is trained."""
-        batch = _batch(data)
+        batch = unwrapped(data)
         seed = noise.fold(tf.stack([self.seed, -1]), 0)
         with kept(self.generator), kept(self.discriminator):
             if self.adversarial_weight:
@@ -391,7 +388,7 @@ class Game(BlockTraining, keras.Model):
     # -- examples -------------------------------------------------------------------------
 
     def _disturbed(self, example: Example, seed: tf.Tensor) -> Example:
-        if not self._noisy:
+        if not self.noisy:
             return example
         given = leaves(self, example)
         return self._changed(example, added_noise(given, self.instance_noise.value, seed))
@@ -402,34 +399,3 @@ class Game(BlockTraining, keras.Model):
             made = {k: v for k, v in example.items() if k not in self.conditions}
             return {**example, **keras.tree.pack_sequence_as(made, values)}
         return keras.tree.pack_sequence_as(example, values)
-
-
-class _Rehearsal(keras.Operation):
-    """Something done symbolically, so that variables are made and nothing is changed."""
-
-    def __init__(self, step: Any) -> None:
-        super().__init__()
-        self._step = step
-        self.error: Exception | None = None
-
-    def call(self, batch: Any) -> tf.Tensor:
-        try:
-            return self._step(batch)
-        except Exception as error:
-            self.error = error
-            raise
-
-
-def _batch(data: Any) -> Any:
-    """What a dataset yields, out of the tuple of one that Keras wraps around arrays."""
-    return data[0] if isinstance(data, tuple) and len(data) == 1 else data
-
-
-def _shaped_like(x: Any, rows: int) -> Any:
-    """Zeros of the shapes of a dataset's elements, or of a few rows of arrays."""
-    if isinstance(x, tf.data.Dataset):
-        return keras.tree.map_structure(
-            lambda spec: tf.zeros([rows if s is None else s for s in spec.shape], spec.dtype),
-            x.element_spec,
-        )
-    return keras.tree.map_structure(lambda value: tf.zeros_like(value[:rows]), x)

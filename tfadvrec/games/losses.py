@@ -93,7 +93,7 @@ class _CrossEntropy(GameLoss):
         return ops.mean(of_real) + ops.mean(ops.softplus(fake))
 
 
-@keras.saving.register_keras_serializable(package="tfadvrec")
+@keras.saving.register_keras_serializable(package="tfadvrec.games")
 class Minimax(_CrossEntropy):
     """Cross-entropy; the generator maximises what the discriminator minimises.
 
@@ -108,7 +108,7 @@ class Minimax(_CrossEntropy):
         return -ops.mean(ops.softplus(fake))
 
 
-@keras.saving.register_keras_serializable(package="tfadvrec")
+@keras.saving.register_keras_serializable(package="tfadvrec.games")
 class NonSaturating(_CrossEntropy):
     """Cross-entropy; the generator maximises the chance that its examples are called real.
 
@@ -121,7 +121,7 @@ class NonSaturating(_CrossEntropy):
         return ops.mean(ops.softplus(-fake))
 
 
-@keras.saving.register_keras_serializable(package="tfadvrec")
+@keras.saving.register_keras_serializable(package="tfadvrec.games")
 class LeastSquares(GameLoss):
     """Squared distance of the logits from 1 for real and 0 for generated examples.
 
@@ -138,7 +138,7 @@ class LeastSquares(GameLoss):
         return 0.5 * ops.mean(ops.square(fake - 1.0))
 
 
-@keras.saving.register_keras_serializable(package="tfadvrec")
+@keras.saving.register_keras_serializable(package="tfadvrec.games")
 class Hinge(GameLoss):
     """Margins of one on both sides for the discriminator, the mean logit for the generator.
 
@@ -156,7 +156,7 @@ class Hinge(GameLoss):
         return -ops.mean(fake)
 
 
-@keras.saving.register_keras_serializable(package="tfadvrec")
+@keras.saving.register_keras_serializable(package="tfadvrec.games")
 class Wasserstein(GameLoss):
     """The critic's mean difference, an estimate of the Wasserstein-1 distance.
 

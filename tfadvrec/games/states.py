@@ -15,10 +15,13 @@ def kept(network: Any) -> Iterator[None]:
     Args:
         network: A Keras model or layer.
     """
+    tables = getattr(network, "row_weights", dict)()  # given, however large; no pass changes them
     before = [
         (v, tf.identity(v.value))
         for v in getattr(network, "non_trainable_variables", ())
-        if "seed_generator_state" not in v.path and v.dtype.startswith(("float", "bfloat"))
+        if "seed_generator_state" not in v.path
+        and v.path not in tables
+        and v.dtype.startswith(("float", "bfloat"))
     ]
     yield
     for variable, value in before:

@@ -104,7 +104,10 @@ class TwoTower(Recommender):
         self.similarity, self.temperature = similarity, float(temperature)
         self.dropout_rate, self.seed = float(dropout), seed
         self.user_id_dimension, self.item_id_dimension = user_id_dimension, item_id_dimension
-        self.user_features, self.item_features = _columns(user_features), _columns(item_features)
+        self.user_features, self.item_features = (
+            as_columns(user_features),
+            as_columns(item_features),
+        )
         self.user_tower = self._tower("user", n_users, self.user_features, user_id_dimension)
         self.item_tower = self._tower("item", n_items, self.item_features, item_id_dimension)
         self.correction = keras_rs.layers.SamplingProbabilityCorrection(
@@ -159,8 +162,12 @@ class TwoTower(Recommender):
             ValueError: If the log has no feature of that name.
         """
         columns = {
-            "user_features": _learn("user", log.user_features, np.unique(log.user), user_features),
-            "item_features": _learn("item", log.item_features, np.unique(log.item), item_features),
+            "user_features": learn_columns(
+                "user", log.user_features, np.unique(log.user), user_features
+            ),
+            "item_features": learn_columns(
+                "item", log.item_features, np.unique(log.item), item_features
+            ),
         }
         return cls(n_users=log.n_users, n_items=log.n_items, **columns, **config).bind(log)
 
@@ -271,14 +278,14 @@ class TwoTower(Recommender):
         }
 
 
-def _columns(features: Features) -> tuple[FeatureColumn, ...]:
+def as_columns(features: Features) -> tuple[FeatureColumn, ...]:
     return tuple(
         column if isinstance(column, FeatureColumn) else FeatureColumn.from_dict(column)
         for column in features
     )
 
 
-def _learn(
+def learn_columns(
     side: str, features: Mapping[str, Any], rows: np.ndarray, wanted: Wanted
 ) -> tuple[FeatureColumn, ...]:
     """Learns the wanted columns of one side from the rows that are given."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfadvrec.presets.card_figures import cell, figures
+from tfadvrec.presets.card_figures import cell, figures, generator_figures, verdict
+from tfadvrec.presets.files import CURVES, HEALTH
 
 NO_LIMITS = (
     "Nobody has written down yet what this preset is not good for. Until then: it is measured on "
@@ -48,9 +49,21 @@ def write_card(
         Markdown.
     """
     parsed = tomllib.loads(recipe) if recipe else {}
-    parts = [f"# {name}", parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
+    parts = [f"# {name}"]
+    if metrics and "game" in parsed:
+        parts.append(verdict(name, metrics))
+    parts += [parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
     if metrics:
-        parts += ["## Figures", figures(metrics)]
+        told = generator_figures if metrics.get("kind") == "generator" else figures
+        parts += ["## Figures", told(metrics)]
+    if CURVES in manifest.get("files", {}):
+        parts += ["## Health", f"![Losses, judgements and what was made, by epoch]({CURVES})"]
+        told = (metrics or {}).get("health", {})
+        reason = f": {told['reason']}" if told.get("reason") else ""
+        parts.append(
+            f"The shipped seed's training was {told.get('status', 'not judged')}{reason}. "
+            f"`{HEALTH}` holds every value."
+        )
     parts += [
         "## Use",
         _use(name, config, manifest),
@@ -75,7 +88,8 @@ def _facts(
     if "split" in recipe:
         rows.append(("Split", split_note(recipe["split"])))
     if recipe.get("stages"):
-        rows.append(("Training", "; then ".join(_stage(stage) for stage in recipe["stages"])))
+        told = (_stage(stage, recipe.get("game", {})) for stage in recipe["stages"])
+        rows.append(("Training", "; then ".join(told)))
     if recipe.get("twin"):
         rows.append(("Undefended twin", f"`{recipe['twin']}`"))
     versions = manifest.get("versions", {})
@@ -96,9 +110,13 @@ def split_note(split: Mapping[str, Any]) -> str:
     return notes.get(kind, kind)
 
 
-def _stage(stage: Mapping[str, Any]) -> str:
+def _stage(stage: Mapping[str, Any], game: Mapping[str, Any]) -> str:
     """One stage of a training in words."""
     adversary = stage.get("adversary")
+    if game and stage.get("game", True):
+        weight = stage.get("adversarial_weight", game.get("adversarial_weight", 1.0))
+        against = f"adversarial weight {weight:g}" if weight else "its adversary off"
+        return f"{stage.get('epochs')} epochs of `{game['class']}` with {against}"
     if not adversary:
         return f"{stage.get('epochs')} epochs without adversary"
     shown = {k: v for k, v in adversary.items() if k != "perturbation"}

@@ -33,6 +33,82 @@ def figures(metrics: Mapping[str, Any]) -> str:
     return "\n\n".join([*parts, against] if against else parts)
 
 
+def verdict(name: str, metrics: Mapping[str, Any]) -> str:
+    """Whether a game beats its twin and the best baseline, in a sentence.
+
+    Args:
+        name: The preset's name.
+        metrics: The parsed `metrics.json`.
+    """
+    if metrics.get("kind") == "generator":
+        return _generator_verdict(name, metrics)
+    lead = f"ndcg@{min(metrics.get('k', [10]))}"
+    means = {
+        label: parts["test"][lead]["mean"]
+        for label, parts in metrics.get("models", {}).items()
+        if lead in parts.get("test", {})
+    }
+    own = means.pop(name, None)
+    if own is None or not means:
+        return ""
+    told = [f"On the test part its {lead} is {own:.4f}"]
+    twin = metrics.get("twin")
+    if twin in means:
+        of_twin = means.pop(twin)
+        found = metrics.get("against_twin", {}).get("test", {}).get(lead, {})
+        sure = found.get("low", 0) > 0 or found.get("high", 0) < 0
+        word = ("above" if own > of_twin else "below") if sure else "not to be told from"
+        told.append(f"{word} that of its twin without the adversary ({of_twin:.4f})")
+    if means:
+        best = max(means, key=means.get)
+        word = "above" if own > means[best] else "below"
+        told.append(f"{word} that of the best baseline ({best}: {means[best]:.4f})")
+    return f"**{', '.join(told)}.**"
+
+
+def _generator_verdict(name: str, metrics: Mapping[str, Any]) -> str:
+    """Whether a model learns as much from the made log as from what simple samplers make."""
+    models = metrics["models"]
+    lead = next((key for key in models.get(name, {}) if key.startswith("utility ")), None)
+    if lead is None:
+        return ""
+    own = models[name][lead]["mean"]
+    others = {label: row[lead]["mean"] for label, row in models.items() if label != name}
+    best = max(others, key=others.get)
+    word = "more" if own > others[best] else "less"
+    return (
+        f"**{lead.removeprefix('utility ')} trained on its log alone reaches {own:.0%} of the "
+        f"nDCG@10 of {lead.removeprefix('utility ')} trained on the real one, {word} than on the "
+        f"best simple sampler's ({best}: {others[best]:.0%}).**"
+    )
+
+
+def generator_figures(metrics: Mapping[str, Any]) -> str:
+    """A generator's figures beside those of samplers that learn less.
+
+    Args:
+        metrics: The parsed `metrics.json`.
+
+    Returns:
+        Markdown.
+    """
+    models = metrics["models"]
+    names = list(next(iter(models.values())))
+    rows = {
+        label: [_figure(figures.get(name)) for name in names] for label, figures in models.items()
+    }
+    note = (
+        f"{metrics['users']} users made and compared; {metrics['split']}. Means over "
+        f"{len(metrics['seeds'])} seeds ± their standard deviation. `utility`: nDCG@10 of a model "
+        "that ranks real users and learnt from the made log alone, over that of the same model "
+        "that learnt from the real one. `js`: Jensen-Shannon distance of a column, over that of "
+        "one real half from the other. `exact profiles`: share of made profiles that are a real "
+        "user's (most have a single interaction where this is above 0). `metrics.json` has the "
+        "whole report of the shipped seed."
+    )
+    return f"{note}\n\n{_table(['made by', *names], rows)}"
+
+
 def cell(value: Any) -> str:
     """Text that cannot break out of a table."""
     return str(value).replace("|", "\\|").replace("\n", " ")

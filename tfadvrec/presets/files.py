@@ -16,6 +16,8 @@ WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"  # optional: accumulators, to continue a training
 METRICS = "metrics.json"
 PROBE = "probe.npz"  # a few inputs and the scores they must give
+HEALTH = "health.json"  # of a game: what was watched while it was played
+CURVES = "health.png"
 MANIFEST = "manifest.json"  # sha-256 and size of each file above
 CARD = "README.md"  # for people; never parsed, so not in the manifest
 
@@ -30,6 +32,8 @@ LIMITS = {
     OPTIMIZER: 32768 * _MB,
     METRICS: 16 * _MB,
     PROBE: 16 * _MB,
+    HEALTH: 4 * _MB,
+    CURVES: 4 * _MB,
     MANIFEST: _MB,
 }
 NAMES = frozenset(LIMITS) | {CARD}

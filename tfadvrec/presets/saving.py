@@ -31,6 +31,7 @@ def save(
     dtype: str = "float32",
     weights: bool = True,
     optimizer: Any = None,
+    health: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Writes a model as a preset folder, in one step: the folder is complete or not there.
 
@@ -50,6 +51,7 @@ def save(
         weights: Whether to write the weights, ids and probe at all. Large closed-form models ship
             without and are rebuilt from their recipe.
         optimizer: A Keras optimizer whose accumulators are kept too, to continue the training.
+        health: Of a game: the bytes of `health.json` and `health.png`, by name.
 
     Returns:
         The folder.
@@ -68,6 +70,7 @@ def save(
     if optimizer is not None:
         accumulators = numbered(optimizer.variables)
         parts[files.OPTIMIZER] = write_tensors({n: v.numpy() for n, v in accumulators.items()})
+    parts |= {name: bytes(part) for name, part in (health or {}).items() if name in files.NAMES}
     parts[files.CONFIG] = files.json_bytes(contents[files.CONFIG])
     if recipe is not None:
         parts[files.RECIPE] = recipe.encode("utf-8")

@@ -100,9 +100,14 @@ def fit_log(
     Returns:
         `{"users", "models": {name: {metric: {"value", "low", "high"}}}, "seconds", "path"}`.
     """
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making import make_split, model_class
 
     check_replaceable(folder, known=NAMES)
+    if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
+        raise RecipeError(
+            f"{recipe.name} makes behaviour and ranks nothing: `tfadvrec generate --log LOG` trains "
+            "such a generator on a log of yours."
+        )
     split = make_split(recipe)
     check_split(split)
     start = (lambda: _start(preset, split.train, id_map)) if preset else (lambda: None)

@@ -8,6 +8,8 @@ from tfadvrec.presets.configuration import arguments_of
 from tfadvrec.recipes.recipe import Recipe
 from tfadvrec.recipes.schema import RecipeError, unknown
 
+EPOCH = 2**31 - 1  # batches in a block: more than an epoch ever has
+
 
 def make_split(recipe: Recipe, log: Any = None) -> Any:
     """The recipe's data, split.
@@ -63,9 +65,14 @@ def make_model(recipe: Recipe, train: Any, *, seed: int) -> Any:
         recipe: The recipe.
         train: The training part.
         seed: The run's seed.
+
+    Returns:
+        The model, or None where it is no recommender and the recipe's game makes it.
     """
     settings = dict(recipe.model)
     cls = model_class(settings.pop("class"))
+    if recipe.game and not hasattr(cls, "score_catalogue"):
+        return None  # the game makes it, out of the log's columns
     accepted, _ = arguments_of(cls)
     accepted = {name: hint for name, hint in accepted.items() if name not in ("n_users", "n_items")}
     for key in settings:
@@ -102,7 +109,7 @@ def make_loss(recipe: Recipe) -> Any:
         for name, cls in vars(losses).items()
         if inspect.isclass(cls) and issubclass(cls, keras.losses.Loss)
     }
-    return _made("[loss]", recipe.loss, known)
+    return made("[loss]", recipe.loss, known)
 
 
 def make_optimizer(recipe: Recipe, stage: Mapping[str, Any]) -> Any:
@@ -121,7 +128,7 @@ def make_optimizer(recipe: Recipe, stage: Mapping[str, Any]) -> Any:
     settings = dict(recipe.optimizer)
     if "learning_rate" in stage:
         settings["learning_rate"] = stage["learning_rate"]
-    return _made("[optimizer]", settings, known)
+    return made("[optimizer]", settings, known)
 
 
 def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
@@ -137,7 +144,7 @@ def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
     block = settings.pop("block", "epoch")
     if block not in ("epoch", "none") and type(block) is not int:
         raise RecipeError(f'[sampling] block must be "epoch", "none" or a number; got {block!r}.')
-    steps = {"epoch": len(train) // size, "none": None}.get(block, block)
+    steps = {"epoch": EPOCH, "none": None}.get(block, block)
     return getattr(data, kind)(train, batch_size=size, seed=seed, block=steps, **settings)
 
 
@@ -157,11 +164,11 @@ def make_adversary(model: Any, settings: Mapping[str, Any], *, seed: int) -> Any
     settings["class"] = settings.pop("perturbation")
     names = ("FastGradient", "ProjectedGradient", "RandomNoise")
     known = {name: getattr(adversary, name) for name in names}
-    perturbation = _made("adversary", settings, known)
+    perturbation = made("adversary", settings, known)
     return adversary.AdversarialTraining(model, perturbation, weight, target=attacked, seed=seed)
 
 
-def _made(where: str, settings: Mapping[str, Any], known: Mapping[str, type]) -> Any:
+def made(where: str, settings: Mapping[str, Any], known: Mapping[str, type]) -> Any:
     """An object of a class that is named in a table, from the table's other keys."""
     settings = dict(settings)
     name = settings.pop("class", None)

@@ -26,7 +26,8 @@ class Recipe:
         data: Where the log comes from.
         split: How it is split; empty for a published split.
         model: `class` and constructor arguments other than the numbers of rows.
-        loss: `class` and arguments; empty for a closed form.
+        game: `class`, `batch_size`, and what the game takes; empty where none is played.
+        loss: `class` and arguments; empty for a closed form and where only a game trains.
         optimizer: `class` and arguments; empty for a closed form.
         sampling: `kind` and arguments; empty for a closed form.
         stages: Epochs, each with or without adversary; none for a closed form.
@@ -43,6 +44,7 @@ class Recipe:
     data: dict[str, Any]
     split: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any]
+    game: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     sampling: dict[str, Any] = field(default_factory=dict)
@@ -66,6 +68,18 @@ class Recipe:
     def adversarial(self) -> bool:
         """Whether any stage has an adversary."""
         return any("adversary" in stage for stage in self.stages)
+
+    @property
+    def played(self) -> bool:
+        """Whether any stage plays the game against its discriminator."""
+        default = self.game.get("adversarial_weight", 1.0)
+        weights = [stage.get("adversarial_weight", default) for stage in self.game_stages]
+        return any(weight > 0 for weight in weights)
+
+    @property
+    def game_stages(self) -> tuple[dict[str, Any], ...]:
+        """The stages that the game trains: all but those with `game = false`."""
+        return tuple(s for s in self.stages if self.game and s.get("game", True))
 
     @property
     def k(self) -> tuple[int, ...]:
@@ -158,7 +172,7 @@ def parse_recipe(text: str) -> Recipe:
     check_keys("the recipe", table, schema.TOP)
     check_kind("[data]", table["data"], schema.DATA, "source")
     _check_split(table)
-    for section in ("model", "loss", "optimizer"):
+    for section in ("model", "game", "loss", "optimizer"):
         if section in table and not isinstance(table[section].get("class"), str):
             raise RecipeError(f'[{section}] needs class = "...".')
     stages = table.get("stages", [])
@@ -201,11 +215,20 @@ def _check_training(table: dict[str, Any], stages: list[Any]) -> None:
     """Checks that a trained model has all it needs, and a closed form nothing that it ignores."""
     needed = ("loss", "optimizer", "sampling")
     if not stages:
-        there = [section for section in needed if section in table]
+        there = [section for section in (*needed, "game") if section in table]
         if there:
             raise RecipeError(
                 f"there are no [[stages]], so [{'], ['.join(there)}] would be ignored. Add "
                 "[[stages]] with epochs, or leave them out for a model in closed form."
+            )
+        return
+    _check_game(table, stages)
+    if all("game" in table and stage.get("game", True) for stage in stages):
+        there = [section for section in needed if section in table]
+        if there:
+            raise RecipeError(
+                f"every stage plays the [game], so [{'], ['.join(there)}] would be ignored. Leave "
+                "them out, or give a stage game = false."
             )
         return
     missing = [section for section in needed if section not in table]
@@ -214,6 +237,18 @@ def _check_training(table: dict[str, Any], stages: list[Any]) -> None:
     if "choose" in table:
         raise RecipeError("[choose] is for models in closed form; leave it out beside [[stages]].")
     check_kind("[sampling]", table["sampling"], schema.SAMPLING, "kind")
+
+
+def _check_game(table: dict[str, Any], stages: list[Any]) -> None:
+    """Checks the game, and that stages ask for one only where there is one."""
+    for number, stage in enumerate(stages, start=1):
+        played = "game" in table and stage.get("game", True)
+        if "adversary" in stage and played:
+            raise RecipeError(f"[[stages]] {number}: an adversary goes with game = false only.")
+        if not played and (stage.get("game") or "adversarial_weight" in stage):
+            raise RecipeError(f"[[stages]] {number} speaks of a game that it does not play.")
+    if "game" in table and type(table["game"].get("batch_size")) is not int:
+        raise RecipeError("[game] needs batch_size, an integer.")
 
 
 def _toml(table: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfadvrec.recipes import making
+from tfadvrec.recipes.playing import Playing
 from tfadvrec.recipes.recipe import Recipe
 
 Progress = Callable[[str, int, int], None]
@@ -22,6 +23,7 @@ class Run:
         split: The data it was trained on and is measured on.
         model: The trained model; no adversary is part of it.
         history: One mapping a stage: log name -> one value an epoch.
+        health: The `HealthReport` of a recipe with a game, else None.
         chosen: What `[choose]` chose on the validation part, and its score.
         seconds: Wall time of the training.
     """
@@ -31,6 +33,7 @@ class Run:
     split: Any
     model: Any
     history: list[dict[str, list[float]]] = field(default_factory=list)
+    health: Any = None
     chosen: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -66,49 +69,64 @@ def run_recipe(
     seed = recipe.seeds[0] if seed is None else seed
     split = making.make_split(recipe, log) if split is None else split
     started = time.perf_counter()
-    history, chosen = [], {}
+    history, chosen, health = [], {}, None
     if recipe.closed_form:
         model, chosen = _chosen(recipe, split, seed)
     else:
         model = making.make_model(recipe, split.train, seed=seed) if model is None else model
-        history = _trained(recipe, model, split.train, seed, progress)
+        playing = Playing(recipe, split.train, model, seed=seed) if recipe.game else None
+        model = playing.game.product if model is None else model
+        history = _trained(recipe, model, split.train, seed, progress, playing)
+        health = None if playing is None else playing.monitor.report
     return Run(
         recipe=recipe,
         seed=seed,
         split=split,
         model=model,
         history=history,
+        health=health,
         chosen=chosen,
         seconds=time.perf_counter() - started,
     )
 
 
 def _trained(
-    recipe: Recipe, model: Any, train: Any, seed: int, progress: Progress | None
+    recipe: Recipe,
+    model: Any,
+    train: Any,
+    seed: int,
+    progress: Progress | None,
+    playing: Playing | None,
 ) -> list[dict[str, list[float]]]:
     """Runs the stages one after the other on one model."""
-    batches = making.make_batches(recipe, train, seed=seed)
+    batches = making.make_batches(recipe, train, seed=seed) if recipe.sampling else None
     done, history = 0, []
     for stage in recipe.stages:
-        trained = model
-        if "adversary" in stage:
-            trained = making.make_adversary(model, stage["adversary"], seed=seed)
-        trained.compile(
-            optimizer=making.make_optimizer(recipe, stage), loss=making.make_loss(recipe)
-        )
         watch = _watch(f"training {recipe.name}", done, recipe.epochs, progress)
-        fitted = trained.fit(
-            batches, epochs=stage["epochs"], verbose=0, callbacks=watch, shuffle=False
-        )
+        if stage in recipe.game_stages:
+            fitted = playing.play(stage, watch)
+        else:
+            fitted = _fitted(recipe, model, batches, stage, seed, watch)
         history.append(fitted.history)
         done += stage["epochs"]
-        last = fitted.history["loss"][-1]
+        last = fitted.history.get("loss", fitted.history.get("generator_loss"))[-1]
         if last != last:
             raise ValueError(
                 f"{recipe.name}: the loss is not a number after {done} epochs. Lower the learning "
                 "rate or the adversary's weight or epsilon."
             )
     return history
+
+
+def _fitted(
+    recipe: Recipe, model: Any, batches: Any, stage: Any, seed: int, watch: list[Any]
+) -> Any:
+    """Runs a stage that plays no game; gives Keras's `History`."""
+    trained = model
+    if "adversary" in stage:
+        trained = making.make_adversary(model, stage["adversary"], seed=seed)
+    trained.compile(optimizer=making.make_optimizer(recipe, stage), loss=making.make_loss(recipe))
+    return trained.fit(batches, epochs=stage["epochs"], verbose=0, callbacks=watch, shuffle=False)
 
 
 def _watch(text: str, done: int, total: int, progress: Progress | None) -> list[Any]:

@@ -32,15 +32,30 @@ SPLIT = {
     "leave_last_out": {"validation": bool},
     "by_time": {"validation": NUMBER, "test": NUMBER},
     "by_ratio": {"validation": NUMBER, "test": NUMBER, "seed": int},
-}
+    "cold_items": {
+        "validation": NUMBER, "test": NUMBER, "least": int, "side": str, "seed": int,
+    },
+}  # fmt: skip
 SAMPLING = {
     "pairs": {"batch_size": [int], "negatives": int, "strategy": str, "block": (str, int)},
     "points": {
         "batch_size": [int], "negatives": int, "strategy": str, "target": str, "block": (str, int),
     },
     "in_batch": {"batch_size": [int], "block": (str, int)},
+    "histories": {"batch_size": [int], "side": str, "block": (str, int)},
 }  # fmt: skip
-STAGE = {"epochs": [int], "learning_rate": NUMBER, "adversary": dict}
+STAGE = {
+    "epochs": [int], "learning_rate": NUMBER, "adversary": dict, "game": bool,
+    "adversarial_weight": NUMBER,
+}  # fmt: skip
+GAME_COMPILE = (
+    "discriminator_steps", "generator_steps", "adversarial_weight", "instance_noise",
+    "feature_matching",
+)  # fmt: skip
+GAME_PARTS = (
+    "class", "batch_size", "block", "health", "loss", "generator_optimizer",
+    "discriminator_optimizer",
+)  # fmt: skip
 ADVERSARY = {
     "perturbation": [str], "epsilon": [*NUMBER], "steps": int, "step_size": NUMBER, "norm": str,
     "projection": str, "weight": NUMBER, "target": str, "pattern": str,
@@ -50,7 +65,8 @@ ATTACK = {"relative_epsilon": list, "steps": int, "norm": str}
 PRESET = {"weights": bool, "dtype": str}
 TOP = {
     "name": [str], "description": str, "twin": str, "seeds": list, "data": [dict], "split": dict,
-    "model": [dict], "loss": dict, "optimizer": dict, "sampling": dict, "stages": list,
+    "model": [dict], "game": dict, "loss": dict, "optimizer": dict, "sampling": dict,
+    "stages": list,
     "choose": dict, "evaluation": dict, "preset": dict,
 }  # fmt: skip
 

@@ -8,12 +8,16 @@ from typing import Any
 from tfadvrec import presets
 from tfadvrec.presets import files
 from tfadvrec.presets.replacing import check_replaceable
+from tfadvrec.recipes.making import model_class
 from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
+from tfadvrec.recipes.measuring_generators import generator_record
 from tfadvrec.recipes.provenance import fingerprint, provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.running import Progress, Run, run_recipe
 from tfadvrec.recipes.schema import RecipeError
 
+# A game's twin is the same model trained as it is best trained without a discriminator
+_TOGETHER_IN_GAMES = ("data", "split", "model", "seeds")
 _TOGETHER = ("data", "split", "model", "loss", "optimizer", "sampling", "seeds", "epochs")
 
 
@@ -50,6 +54,12 @@ def train_preset(
     check_replaceable(folder, known=files.NAMES)
     twin = check_twin(recipe, find_twin(recipe.twin)) if recipe.twin else None
     split = make_split(recipe) if split is None else split
+    if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
+        runs = [run_recipe(recipe, split=split, seed=s, progress=progress) for s in recipe.seeds]
+        if progress is not None:
+            progress(f"measuring {recipe.name}", 0, 1)
+        metrics = generator_record(recipe, split, [run.model for run in runs])
+        return _written(recipe, runs[0], split, folder, metrics, weights)
     measuring = Measuring(recipe, split)
     figures: dict[str, list[dict[str, Any]]] = {}
     shipped = None
@@ -70,6 +80,20 @@ def train_preset(
     if twin is not None:
         metrics["against_twin"] = paired(figures[recipe.name], figures[twin.name])
         metrics["twin"] = twin.name
+    return _written(recipe, shipped, split, folder, metrics, weights)
+
+
+def _written(
+    recipe: Recipe,
+    shipped: Run,
+    split: Any,
+    folder: str | os.PathLike,
+    metrics: dict[str, Any],
+    weights: bool | None,
+) -> Path:
+    """The preset's folder."""
+    if shipped.health is not None:
+        metrics["health"] = {"status": shipped.health.status, "reason": shipped.health.reason}
     return presets.save(
         shipped.model,
         folder,
@@ -78,7 +102,17 @@ def train_preset(
         data=provenance(recipe, split),
         weights=recipe.preset.get("weights", True) if weights is None else weights,
         dtype=recipe.preset.get("dtype", "float32"),
+        health=health_files(shipped),
     )
+
+
+def health_files(run: Run) -> dict[str, bytes]:
+    """A game's health as the files of a preset; nothing where no game was played."""
+    if run.health is None:
+        return {}
+    from tfadvrec.games.health.curves import curves
+
+    return {files.HEALTH: run.health.to_json().encode(), files.CURVES: curves(run.health)}
 
 
 def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:
@@ -87,12 +121,15 @@ def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:
     Raises:
         RecipeError: Naming what else differs.
     """
-    different = [name for name in _TOGETHER if getattr(recipe, name) != getattr(twin, name)]
-    if different or twin.adversarial:
+    together = _TOGETHER_IN_GAMES if recipe.game else _TOGETHER
+    different = [name for name in together if getattr(recipe, name) != getattr(twin, name)]
+    against = twin.adversarial or twin.played
+    if different or against:
         raise RecipeError(
             f"{twin.name} is no undefended twin of {recipe.name}: "
-            + ("it has an adversary itself." if twin.adversarial else f"{different} differ.")
-            + " A twin has the same data, model, optimizer, seeds and number of epochs in all."
+            + ("it has an adversary itself." if against else f"{different} differ.")
+            + " A twin has the same data, model and seeds; without a game, optimizer and number "
+            "of epochs too."
         )
     return twin
 

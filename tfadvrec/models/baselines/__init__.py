@@ -9,5 +9,7 @@ __getattr__, __dir__, __all__ = face(
         "ItemKNN": "item_knn",
         "PureSVD": "pure_svd",
         "EASE": "ease",
+        "ContentKNN": "content_knn",
+        "GenreMean": "genre_mean",
     },
 )

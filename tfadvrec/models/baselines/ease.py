@@ -8,8 +8,8 @@ import tensorflow as tf
 from scipy.linalg import cho_factor, cho_solve
 
 from tfadvrec.data import Interactions
-from tfadvrec.models.baselines.fitting import bound, check_size, pick
 from tfadvrec.data.multi_hot import multi_hot
+from tfadvrec.models.baselines.fitting import bound, check_size, pick
 from tfadvrec.models.history import History
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register

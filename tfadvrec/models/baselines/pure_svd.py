@@ -9,8 +9,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
 from tfadvrec.data import Interactions
-from tfadvrec.models.baselines.fitting import check_size
 from tfadvrec.data.multi_hot import multi_hot
+from tfadvrec.models.baselines.fitting import check_size
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 

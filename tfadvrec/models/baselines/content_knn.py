@@ -1,0 +1,169 @@
+"""What is like what you took: nearest neighbours by attributes."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfadvrec.data import Interactions
+from tfadvrec.models.attribute_vectors import attribute_matrix
+from tfadvrec.models.baselines.fitting import bound, check_size, pick
+from tfadvrec.models.baselines.item_knn import largest
+from tfadvrec.models.history import History, multi_hot
+from tfadvrec.models.recommender import Recommender, check_rows
+from tfadvrec.models.two_tower import Wanted, learn_columns
+from tfadvrec.presets import register
+
+
+@register
+@keras.saving.register_keras_serializable(package="tfadvrec")
+class ContentKNN(Recommender):
+    """Scores an item by how many of the items with the most similar attributes the user took.
+
+    The neighbours of any item, new ones too, are the `neighbours` items with interactions whose
+    attribute vectors have the largest cosine with its own (`attribute_vectors`). A user's score is
+    the sum of those cosines over the neighbours that they took, and with `average=True` divided by
+    the sum over all neighbours.
+
+    Args:
+        n_users: Number of user rows.
+        n_items: Number of item rows.
+        neighbours: How many count; more than there are keeps all.
+        average: Whether scores are shares of the neighbours instead of sums.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If `neighbours` is below 1.
+
+    Example:
+
+    >>> kinds = {"item": ["jam", "tea", "coffee"], "kind": ["food", "drink", "drink"]}
+    >>> log = Interactions.from_arrays([1, 2, 3], kinds["item"]).with_features(items=kinds)
+    >>> model = ContentKNN(n_users=3, n_items=3, neighbours=1).fit(log.take([0, 1]))
+    >>> model.score_catalogue([1]).numpy().tolist()  # coffee, jam, tea
+    [[1.0, 0.0, 0.0]]
+
+    Reference: Lops, de Gemmis and Semeraro, Content-based recommender systems (Recommender Systems
+    Handbook, 2011).
+    """
+
+    def __init__(
+        self,
+        *,
+        n_users: int,
+        n_items: int,
+        neighbours: int = 50,
+        average: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(n_users=n_users, n_items=n_items, name=name)
+        if neighbours < 1:
+            raise ValueError(f"ContentKNN expects neighbours >= 1, got {neighbours!r}.")
+        self.neighbours, self.average = int(neighbours), bool(average)
+        self._taken: History | None = None
+        shape = (n_items, min(self.neighbours, n_items))
+        self.neighbour_rows = self.add_weight(
+            shape=shape,
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            name="neighbour_rows",
+        )
+        self.similarities = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="similarities"
+        )
+        self.built = True
+
+    def fit(
+        self,
+        log: Interactions,
+        features: Wanted = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Finds every item's neighbours and remembers the log as the users' history.
+
+        Args:
+            log: The interactions to learn from, with item features; this is not Keras's `fit`.
+            features: Which of them, as in `TwoTower.for_log`; None for all.
+            weights: Name -> weight of a feature.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ValueError: If the log lacks a feature, or has other numbers of rows.
+        """
+        check_size(self, log)
+        self.bind(log)
+        known = log.popularity() > 0
+        wanted = tuple(log.item_features) if features is None else features
+        columns = learn_columns("item", log.item_features, np.flatnonzero(known), wanted)
+        if not columns:
+            raise ValueError(
+                f"the log {log.name!r} has no item features. Add some with log.with_features(...)."
+            )
+        vectors = attribute_matrix(columns, log.item_features, known, weights=weights)
+        cosines = (vectors @ vectors.T).toarray()
+        np.fill_diagonal(cosines, 0.0)
+        cosines[:, ~known] = 0.0
+        rows, values = largest(cosines, self.similarities.shape[1])
+        if self.average:
+            values = values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12)
+        self.neighbour_rows.assign(rows.astype(np.int32))
+        self.similarities.assign(values.astype(np.float32))
+        return self
+
+    def bind(self, log: Interactions) -> Self:
+        """Takes the log's ids, and its interactions as the users' history."""
+        super().bind(log)
+        self._taken = History(log.csr())
+        return self
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tf.Tensor:
+        """Scores candidates; shapes as for every `Recommender`."""
+        scores = self.score_catalogue(tf.convert_to_tensor(inputs["user_id"]))
+        return pick(scores, tf.convert_to_tensor(inputs["item_id"]))
+
+    def score_catalogue(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns each user's scores of all items, `(batch, n_items)`."""
+        rows = check_rows(users, self.n_users, "user")
+        return self._summed(bound(self._taken, self).dense(rows))
+
+    def score_history(self, history: tf.Tensor) -> tf.Tensor:
+        """Scores the catalogue for users who are known by what they took.
+
+        Args:
+            history: int item rows `(batch, length)`, -1 as padding.
+
+        Returns:
+            `(batch, n_items)`.
+        """
+        return self._summed(multi_hot(history, self.n_items))
+
+    def _summed(self, taken: tf.Tensor) -> tf.Tensor:
+        near = tf.reshape(self.neighbour_rows.value, [-1])
+        of = tf.repeat(tf.range(self.n_items), self.neighbour_rows.shape[1])
+        similar = tf.SparseTensor(
+            tf.cast(tf.stack([of, near], axis=1), tf.int64),
+            tf.reshape(self.similarities.value, [-1]),
+            (self.n_items, self.n_items),
+        )
+        return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))
+
+    def row_weights(self) -> dict[str, tuple[str, int]]:
+        """None: the neighbours are item rows too, so another catalogue is fitted anew."""
+        return {}
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "n_users": self.n_users,
+            "n_items": self.n_items,
+            "neighbours": self.neighbours,
+            "average": self.average,
+            "name": self.name,
+        }

@@ -1,0 +1,42 @@
+"""Networks of a behaviour generator, with their weights made at once."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+class Stack(keras.layers.Layer):
+    """Hidden layers whose outputs are appended to their inputs, and a linear output.
+
+    Args:
+        inputs: Width of the input.
+        widths: Widths of the hidden layers.
+        out: Width of the output.
+        seed: Seed of the initial values.
+        name: The layer's name.
+    """
+
+    def __init__(
+        self, inputs: int, widths: Sequence[int], out: int, *, seed: int, name: str
+    ) -> None:
+        super().__init__(name=name)
+        self.hidden = []
+        for depth, width in enumerate(widths):
+            self.hidden.append(_dense(inputs, width, 100 * seed + depth, f"{name}_hidden_{depth}"))
+            inputs += width
+        self.out = _dense(inputs, out, 100 * seed + 99, f"{name}_out")
+        self.built = True
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        for layer in self.hidden:
+            values = tf.concat([tf.nn.leaky_relu(layer(values), 0.2), values], axis=-1)
+        return self.out(values)
+
+
+def _dense(inputs: int, width: int, seed: int, name: str) -> keras.layers.Dense:
+    layer = keras.layers.Dense(
+        width, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name=name
+    )
+    layer.build((None, inputs))
+    return layer
