@@ -105,8 +105,8 @@ def fit_log(
     check_replaceable(folder, known=NAMES)
     if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
         raise RecipeError(
-            f"{recipe.name} makes behaviour and ranks nothing: `tfadvrec generate --log LOG` trains "
-            "such a generator on a log of yours."
+            f"{recipe.name} makes behaviour and ranks nothing. To train such a generator on a log "
+            "of yours: `tfadvrec generate --log LOG`."
         )
     split = make_split(recipe)
     check_split(split)
