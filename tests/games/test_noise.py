@@ -54,6 +54,14 @@ def test_a_compiled_step_draws_what_a_plain_one_draws():
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_uniform_numbers_are_never_0_or_1():
+    words = tf.constant([0, 0xFFFFFFFF, 0x80000000], tf.uint32)
+    numbers = noise._in_unit_interval(words).numpy()
+    assert (numbers > 0).all()
+    assert (numbers < 1).all()
+    assert np.isfinite(-np.log(-np.log(numbers))).all()
+
+
 def test_folded_seeds_are_all_different():
     folded = {
         tuple(noise.fold(tf.constant([seed, turn]), number).numpy().tolist())

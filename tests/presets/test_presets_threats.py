@@ -18,7 +18,9 @@ from tfadvrec.presets import files, probe
 @pytest.fixture(scope="module")
 def good_folder(make_toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("good") / "toy"
-    return presets.save(make_toy(), folder, recipe='name = "toy"\n', metrics={"users": 3})
+    health = {files.HEALTH: b'{"schema": 1}\n', files.CURVES: b"\x89PNG a picture"}
+    record = {"recipe": 'name = "toy"\n', "metrics": {"users": 3}, "health": health}
+    return presets.save(make_toy(), folder, **record)
 
 
 @pytest.fixture

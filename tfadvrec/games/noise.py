@@ -112,9 +112,9 @@ def threefry(key: tf.Tensor, counter: tf.Tensor) -> tf.Tensor:
 
 
 def _in_unit_interval(words: tf.Tensor) -> tf.Tensor:
-    """The high 24 bits of random words as numbers in (0, 1)."""
-    high = tf.bitwise.right_shift(words, tf.constant(8, tf.uint32))
-    return (tf.cast(tf.bitcast(high, tf.int32), tf.float32) + 0.5) * (1.0 / (1 << 24))
+    """The high 23 bits of random words as numbers in (0, 1); with one more the highest is 1."""
+    high = tf.bitwise.right_shift(words, tf.constant(9, tf.uint32))
+    return (tf.cast(tf.bitcast(high, tf.int32), tf.float32) + 0.5) * (1.0 / (1 << 23))
 
 
 def _normal(drawn: tf.Tensor) -> tf.Tensor:
