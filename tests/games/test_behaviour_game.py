@@ -105,11 +105,12 @@ def test_a_profile_is_one_users(trained):
         ({"device": "tv"}, lambda log: log.columns["device"] == "tv"),
         ({"hour": "12"}, lambda log: log.time % 86_400 // 3600 == 12),
         ({"weekday": 3}, lambda log: log.time // 86_400 % 7 == 0),
+        ({"weekday": "Thursday"}, lambda log: log.time // 86_400 % 7 == 0),
         ({"group": "south"}, lambda log: log.user_features["group"][log.user] == "south"),
         ({"item": 104}, lambda log: log.item_ids[log.item] == 104),
         ({"length": 10}, lambda log: np.bincount(log.user)[:-1] == 10),
     ],
-    ids=["rating", "device", "hour", "weekday", "group", "item", "length"],
+    ids=["rating", "device", "hour", "weekday", "its name", "group", "item", "length"],
 )
 def test_a_condition_holds(trained, condition, holds):
     made = trained[1].generate(300, condition, seed=3)

@@ -12,6 +12,7 @@ from tfadvrec.models.behaviour.column_spec import CATEGORY, ColumnSpec
 from tfadvrec.models.behaviour.heads import FORBIDDEN
 
 ITEM = "item"
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHOWN = 8
 
 
@@ -80,6 +81,8 @@ def _column(model: Any, found: Condition, number: int, value: Any) -> None:
 
 def _category(spec: ColumnSpec, value: Any) -> int:
     texts = [_text(v) for v in spec.values]
+    if spec.name == "weekday" and _text(value).lower() in WEEKDAYS:
+        value = WEEKDAYS.index(_text(value).lower())
     if _text(value) in texts:
         return texts.index(_text(value))
     shown = ", ".join(texts[:_SHOWN]) + (", ..." if len(texts) > _SHOWN else "")
