@@ -17,6 +17,7 @@ FLOORS = {
     "data": 0,
     "losses": 0,
     "optimizers": 0,
+    "pages": 0,
     "presets": 0,
     "training": 0,
     "adversary": 1,

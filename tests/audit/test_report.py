@@ -10,9 +10,9 @@ from rich.console import Console
 
 from tfadvrec.audit import RobustnessReport, robustness_report
 from tfadvrec.audit.plots import figures
-from tfadvrec.audit.render_html import html as page
-from tfadvrec.audit.render_markdown import markdown
+from tfadvrec.audit.tables import blocks
 from tfadvrec.models import EASE
+from tfadvrec.pages import html_page, markdown_page
 
 KEYS = {
     "schema_version",
@@ -165,13 +165,13 @@ def test_the_page_needs_nothing_and_escapes_names(report):
 def test_the_renderers_refuse_what_is_incomplete(report):
     record = report.to_dict()
     record["sections"]["embedding"]["threat_model"]["goal"] = ""
-    for draw in (markdown, lambda one: page(one, {})):
+    for draw in (lambda one: markdown_page(blocks(one)), lambda one: html_page(blocks(one), {})):
         with pytest.raises(ValueError, match="goal of its threat model"):
             draw(record)
     record = report.to_dict()
     record["limits"] = "  "
     with pytest.raises(ValueError, match="no limits"):
-        markdown(record)
+        markdown_page(blocks(record))
 
 
 def test_nothing_is_written_when_rendering_is_refused(report, tmp_path):

@@ -251,7 +251,7 @@ def choose(data: Parts, names: list[str]) -> None:
                 kept("cold_start_choice", {name: {"chosen": best["settings"], "tried": rows}})
 
 
-def test(data: Parts, names: list[str], seeds: int) -> None:
+def measured_on_test(data: Parts, names: list[str], seeds: int) -> None:
     """Trains what was chosen with several seeds and measures it on the test part."""
     choices, table = kept("cold_start_choice", {}), {}
     for name in names:
@@ -288,7 +288,7 @@ def main() -> None:
     if options.choose:
         choose(data, options.only or list(METHODS))
     else:
-        test(data, options.only or [*PLAIN_ONES, *METHODS], options.seeds)
+        measured_on_test(data, options.only or [*PLAIN_ONES, *METHODS], options.seeds)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.pages import html_page, markdown_page, read_record, write_files
+
 SCHEMA_VERSION = 1
 KIND = "tfadvrec robustness report"
 
@@ -67,16 +69,16 @@ class RobustnessReport:
 
     def markdown(self) -> str:
         """The report as Markdown; figures are the files that `save` writes beside it."""
-        from tfadvrec.audit.render_markdown import markdown
+        from tfadvrec.audit.tables import blocks
 
-        return markdown(self.record)
+        return markdown_page(blocks(self.record))
 
     def html(self) -> str:
         """The report as one self-contained HTML page."""
         from tfadvrec.audit.plots import figures
-        from tfadvrec.audit.render_html import html
+        from tfadvrec.audit.tables import blocks
 
-        return html(self.record, figures(self.record))
+        return html_page(blocks(self.record), figures(self.record))
 
     def summary_table(self) -> Any:
         """A `rich` table of the models, clean and attacked."""
@@ -100,23 +102,16 @@ class RobustnessReport:
             ValueError: If a section that was run has no threat model, or limits are empty.
         """
         from tfadvrec.audit.plots import figures
-        from tfadvrec.audit.render_html import html
-        from tfadvrec.audit.render_markdown import markdown
+        from tfadvrec.audit.tables import blocks
 
         drawn = figures(self.record)
         files: dict[str, bytes] = {
-            "report.md": markdown(self.record).encode(),
-            "report.html": html(self.record, drawn).encode(),
+            "report.md": self.markdown().encode(),
+            "report.html": html_page(blocks(self.record), drawn).encode(),
             **{f"{name}.png": image for name, image in drawn.items()},
             "report.json": self.to_json().encode(),
         }
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            part = place / f".{name}.part"
-            part.write_bytes(content)
-            os.replace(part, place / name)
-        return place
+        return write_files(folder, files)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RobustnessReport":
@@ -131,15 +126,7 @@ class RobustnessReport:
         Raises:
             ValueError: If the file is not a report, or of another schema version.
         """
-        place = Path(path)
-        place = place / "report.json" if place.is_dir() else place
-        try:
-            record = json.loads(place.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as problem:
-            raise ValueError(f"{place} is not JSON ({problem}); make the report again.") from None
-        if not isinstance(record, dict):
-            raise ValueError(f"{place} is not a report: expected an object, got a list or a value.")
-        return cls(record)
+        return cls(read_record(path, "report.json"))
 
 
 def _values(metrics: dict[str, Any]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from tfadvrec.audit.attack_names import (
     ATTACKS,
     WORST,
 )
-from tfadvrec.audit.block import Block
+from tfadvrec.pages import Block
 
 NOTHING = "-"
 

@@ -11,9 +11,9 @@ from keras import ops
 from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.models.baselines import PureSVD
+from tfadvrec.models.feature_columns import Features, Wanted, as_columns, learn_columns
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.models.tower import Tower
-from tfadvrec.models.two_tower import Features, Wanted, as_columns, learn_columns
 from tfadvrec.models.vector_alignment import aligned, trained_vectors
 from tfadvrec.models.vector_generator import VectorGenerator
 from tfadvrec.presets import register

@@ -1,6 +1,6 @@
 """Two towers: users and items become vectors of one space, from ids and from features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -12,13 +12,12 @@ from keras import ops
 from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.models.feature_column import FeatureColumn
+from tfadvrec.models.feature_columns import Features, Wanted, as_columns, learn_columns
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.models.tower import Tower
 from tfadvrec.presets import register
 
 SMALLEST_PROBABILITY = 1e-12  # keras-rs clips at 1e-6, above the share of an item seen once in 10⁷
-Features = Sequence[FeatureColumn | Mapping[str, Any]]
-Wanted = Sequence[str] | Mapping[str, str | Mapping[str, Any] | None] | None
 
 
 @register
@@ -276,28 +275,3 @@ class TwoTower(Recommender):
             "seed": self.seed,
             "name": self.name,
         }
-
-
-def as_columns(features: Features) -> tuple[FeatureColumn, ...]:
-    return tuple(
-        column if isinstance(column, FeatureColumn) else FeatureColumn.from_dict(column)
-        for column in features
-    )
-
-
-def learn_columns(
-    side: str, features: Mapping[str, Any], rows: np.ndarray, wanted: Wanted
-) -> tuple[FeatureColumn, ...]:
-    """Learns the wanted columns of one side from the rows that are given."""
-    if not isinstance(wanted, Mapping):
-        wanted = dict.fromkeys([wanted] if isinstance(wanted, str) else wanted or ())
-    columns = []
-    for name, fields in wanted.items():
-        if name not in features:
-            raise ValueError(
-                f"the log has no {side} feature {name!r}; it has {sorted(features)}. "
-                "Add it with log.with_features(...)."
-            )
-        fields = {"kind": fields} if isinstance(fields, str) else dict(fields or {})
-        columns.append(FeatureColumn.learn(name, features[name][rows], **fields))
-    return tuple(columns)

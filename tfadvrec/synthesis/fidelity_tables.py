@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tfadvrec.synthesis.block import Block
+from tfadvrec.pages import Block
 from tfadvrec.synthesis.fidelity_section import ROWS
 from tfadvrec.synthesis.wording import NOTHING, spread, times
 

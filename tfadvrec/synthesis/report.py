@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.pages import html_page, markdown_page, read_record, write_files
+
 SCHEMA_VERSION = 1
 KIND = "tfadvrec synthesis report"
 
@@ -49,14 +51,12 @@ class SynthesisReport:
 
     def markdown(self) -> str:
         """The report as Markdown; figures are the files that `save` writes beside it."""
-        from tfadvrec.synthesis.pages import markdown_page
         from tfadvrec.synthesis.tables import blocks
 
         return markdown_page(blocks(self.record))
 
     def html(self) -> str:
         """The report as one self-contained HTML page."""
-        from tfadvrec.synthesis.pages import html_page
         from tfadvrec.synthesis.plots import figures
         from tfadvrec.synthesis.tables import blocks
 
@@ -74,7 +74,6 @@ class SynthesisReport:
         Returns:
             The folder.
         """
-        from tfadvrec.synthesis.pages import html_page
         from tfadvrec.synthesis.plots import figures
         from tfadvrec.synthesis.tables import blocks
 
@@ -85,13 +84,7 @@ class SynthesisReport:
             **{f"{name}.png": image for name, image in drawn.items()},
             "report.json": self.to_json().encode(),
         }
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            part = place / f".{name}.part"
-            part.write_bytes(content)
-            os.replace(part, place / name)
-        return place
+        return write_files(folder, files)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SynthesisReport":
@@ -106,12 +99,4 @@ class SynthesisReport:
         Raises:
             ValueError: If the file is not a report, or of another schema version.
         """
-        place = Path(path)
-        place = place / "report.json" if place.is_dir() else place
-        try:
-            record = json.loads(place.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as problem:
-            raise ValueError(f"{place} is not JSON ({problem}); make the report again.") from None
-        if not isinstance(record, dict):
-            raise ValueError(f"{place} is not a report: expected an object, got a list or a value.")
-        return cls(record)
+        return cls(read_record(path, "report.json"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tfadvrec.synthesis.block import Block
+from tfadvrec.pages import Block
 from tfadvrec.synthesis.fidelity_tables import fidelity_blocks
 from tfadvrec.synthesis.wording import NOTHING, counted, interval, rate
 

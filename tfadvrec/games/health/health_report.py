@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.pages import read_record, write_files
+
 SCHEMA = 1
 _ODD = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -108,18 +110,12 @@ class HealthReport:
         """
         from tfadvrec.games.health.curves import curves
 
-        place = Path(folder)
         files = {
             "health.png": curves(self),
             "health.md": self.markdown().encode(),
             "health.json": self.to_json().encode(),
         }
-        place.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            part = place / f".{name}.part"
-            part.write_bytes(content)
-            os.replace(part, place / name)
-        return place
+        return write_files(folder, files)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "HealthReport":
@@ -128,13 +124,7 @@ class HealthReport:
         Raises:
             ValueError: If the file is not such a report.
         """
-        place = Path(path)
-        place = place / "health.json" if place.is_dir() else place
-        try:
-            record = json.loads(place.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as problem:
-            raise ValueError(f"{place} is not JSON ({problem}); train again.") from None
-        return cls.from_dict(record)
+        return cls.from_dict(read_record(path, "health.json"))
 
 
 def _plain(value: Any) -> Any:

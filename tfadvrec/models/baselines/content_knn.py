@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.attribute_vectors import attribute_matrix
-from tfadvrec.models.baselines.fitting import bound, check_size, pick
+from tfadvrec.models.baselines.fitting import bound, check_size, pick, summed_similarities
 from tfadvrec.models.baselines.item_knn import largest
+from tfadvrec.models.feature_columns import Wanted, learn_columns
 from tfadvrec.models.history import History, multi_hot
 from tfadvrec.models.recommender import Recommender, check_rows
-from tfadvrec.models.two_tower import Wanted, learn_columns
 from tfadvrec.presets import register
 
 
@@ -145,14 +145,7 @@ class ContentKNN(Recommender):
         return self._summed(multi_hot(history, self.n_items))
 
     def _summed(self, taken: tf.Tensor) -> tf.Tensor:
-        near = tf.reshape(self.neighbour_rows.value, [-1])
-        of = tf.repeat(tf.range(self.n_items), self.neighbour_rows.shape[1])
-        similar = tf.SparseTensor(
-            tf.cast(tf.stack([of, near], axis=1), tf.int64),
-            tf.reshape(self.similarities.value, [-1]),
-            (self.n_items, self.n_items),
-        )
-        return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))
+        return summed_similarities(self.neighbour_rows.value, self.similarities.value, taken)
 
     def row_weights(self) -> dict[str, tuple[str, int]]:
         """None: the neighbours are item rows too, so another catalogue is fitted anew."""

@@ -67,3 +67,21 @@ def bound(history: History | None, model: Any) -> History:
             "(fit(log) does it too)."
         )
     return history
+
+
+def summed_similarities(rows: tf.Tensor, similarities: tf.Tensor, taken: tf.Tensor) -> tf.Tensor:
+    """Sums what each item owes to those of its neighbours that a user took.
+
+    Args:
+        rows: int `(n_items, neighbours)`, the neighbours of each item.
+        similarities: float32 `(n_items, neighbours)`.
+        taken: float32 `(batch, n_items)` of ones and zeros.
+
+    Returns:
+        Scores `(batch, n_items)`.
+    """
+    n_items, width = rows.shape
+    of = tf.repeat(tf.range(n_items), width)
+    places = tf.cast(tf.stack([of, tf.reshape(rows, [-1])], axis=1), tf.int64)
+    similar = tf.SparseTensor(places, tf.reshape(similarities, [-1]), (n_items, n_items))
+    return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from tfadvrec.data import Interactions
 from tfadvrec.data.multi_hot import multi_hot
-from tfadvrec.models.baselines.fitting import bound, check_size, pick
+from tfadvrec.models.baselines.fitting import bound, check_size, pick, summed_similarities
 from tfadvrec.models.history import History
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
@@ -136,15 +136,7 @@ class ItemKNN(Recommender):
         return self._summed(multi_hot(history, self.n_items))
 
     def _summed(self, taken: tf.Tensor) -> tf.Tensor:
-        """Sums similarities over dense rows of ones and zeros, `(batch, n_items)`."""
-        near = tf.reshape(self.neighbour_rows.value, [-1])
-        of = tf.repeat(tf.range(self.n_items), self.neighbour_rows.shape[1])
-        similar = tf.SparseTensor(
-            tf.cast(tf.stack([of, near], axis=1), tf.int64),
-            tf.reshape(self.similarities.value, [-1]),
-            (self.n_items, self.n_items),
-        )
-        return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))
+        return summed_similarities(self.neighbour_rows.value, self.similarities.value, taken)
 
     def row_weights(self) -> dict[str, tuple[str, int]]:
         """None: the neighbours are item rows too, so another catalogue is fitted anew."""
