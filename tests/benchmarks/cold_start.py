@@ -58,26 +58,6 @@ class Parts(NamedTuple):
     test: Interactions
 
 
-class Among:
-    """A model that ranks some items only: the others' scores are the lowest there is.
-
-    Args:
-        model: A recommender.
-        items: Rows of the items that are ranked.
-    """
-
-    def __init__(self, model: Any, items: np.ndarray) -> None:
-        self.model, self.n_users, self.n_items = model, model.n_users, model.n_items
-        self.lost = np.ones(model.n_items, bool)
-        self.lost[items] = False
-
-    def score_catalogue(self, users: np.ndarray) -> np.ndarray:
-        """Scores, `-inf` for what is not ranked."""
-        scores = np.array(self.model.score_catalogue(users), np.float32)
-        scores[:, self.lost] = -np.inf
-        return scores
-
-
 class AllGenerated:
     """An attribute recommender in which warm items, too, have the vectors that are generated.
 
@@ -212,12 +192,15 @@ def measured(data: Parts, model: Any, part: str, *, mixed: bool = True) -> dict[
     """NDCG@10 and Recall@10 on a part's cold items: ranked alone, and among all items."""
     held = getattr(data, part)
     seen = [] if part == "validation" else [data.validation]
-    task = RankingTask(data.train, held, seen=seen)
+    alone = RankingTask(data.train, held, seen=seen, items=np.unique(held.item))
+    rankings = {"cold": (alone, model)}
+    if mixed:
+        task = RankingTask(data.train, held, seen=seen)
+        rankings["mixed"] = (task, model)
+        if isinstance(model, AttributeRecommender):
+            rankings["mixed, all generated,"] = (task, AllGenerated(model))
     found = {}
-    rankers = {"cold": Among(model, np.unique(held.item))} | ({"mixed": model} if mixed else {})
-    if mixed and isinstance(model, AttributeRecommender):
-        rankers["mixed, all generated,"] = AllGenerated(model)
-    for name, ranked in rankers.items():
+    for name, (task, ranked) in rankings.items():
         means = task.evaluate(ranked, k=10, metrics=["ndcg", "recall"], threads=1).means
         found |= {f"{name} {metric}": float(value) for metric, value in means.items()}
     return found

@@ -290,3 +290,35 @@ def test_restricting_to_a_slice_keeps_the_values():
     assert part.users.tolist() == result.users[:3].tolist()
     assert part.means["auc"] == pytest.approx(result.per_user["auc"][:3].mean())
     assert part.counts["restricted from"] == len(result.users)
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_ranking_some_items_is_ranking_a_catalogue_of_them(distinct):
+    model, train, validation, test = random_case(5, distinct=distinct)
+    items = np.array([1, 4, 5, 9, 12, 16])
+    names = [name for name in METRICS if name not in ("coverage", "gini", "aplt", "novelty")]
+    names = [name for name in names if name not in ("popularity", "ild")]  # of the whole catalogue
+    some = evaluate(
+        model, train, test, seen=[validation], k=(2, 5), metrics=names, items=items, chunk=4
+    )
+
+    def cut(log):
+        row = np.full(N_ITEMS, -1)
+        row[items] = np.arange(len(items))
+        kept = row[log.item] >= 0
+        return log_of(np.stack([log.user, row[log.item]], axis=1)[kept], n_items=len(items))
+
+    small = Table(model.scores[:, items])
+    alone = evaluate(small, cut(train), cut(test), seen=[cut(validation)], k=(2, 5), metrics=names)
+    assert np.array_equal(some.users, alone.users)
+    assert some.means == pytest.approx(alone.means)
+    assert some.policy.startswith("Of the 17 items 6 are ranked.")
+    lists = evaluate(model, train, test, k=(5,), metrics=["coverage"], items=items)
+    assert 0 < lists.means["coverage@5"] <= len(items) / N_ITEMS
+
+
+def test_items_that_are_no_rows_are_refused():
+    model, train, _, test = random_case(5)
+    for items in ([], [N_ITEMS], [-1]):
+        with pytest.raises(ValueError, match=r"items must be rows in 0\.\.16"):
+            evaluate(model, train, test, items=items)

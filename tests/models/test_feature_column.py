@@ -53,6 +53,17 @@ def test_several_values_are_padded_with_minus_one_and_kept_once():
     assert genres.known(entries, encoded).tolist() == [True, False, False, True]
 
 
+def test_new_items_with_more_values_than_any_known_one_get_room_and_no_new_words():
+    learnt = FeatureColumn.learn("genre", [("war",), ("drama", "war")])
+    wide = learnt.widened([("comedy", "war", "drama"), ("war",)])
+    assert wide.vocabulary == learnt.vocabulary == ("drama", "war")
+    assert learnt.encode([("comedy", "war", "drama")]).tolist() == [[2, 1]]
+    assert wide.encode([("comedy", "war", "drama")]).tolist() == [[2, 1, 0]]
+    assert learnt.widened([()]) == learnt
+    number = FeatureColumn.learn("year", [1990.0, 1991.0])
+    assert number.widened([1.0]) is number
+
+
 def test_words_are_hashed_without_case_signs_and_repeats():
     title = LEARNED[2]
     assert title.length == 5  # a, cook, s, book, a

@@ -159,3 +159,36 @@ def test_a_summary_has_mean_spread_and_interval(small_recipe, small_split, small
     assert row["seeds"] == [row["mean"], row["mean"]]
     assert row["std"] == 0.0
     assert row["interval"][0] <= row["mean"] <= row["interval"][1]
+
+
+def test_cold_items_are_ranked_alone_where_the_recipe_asks_for_it(small_recipe):
+    recipe = small_recipe.replace(
+        split={"kind": "cold_items", "validation": 0.2, "test": 0.2},
+        evaluation={"candidates": "cold", "k": [5]},
+    )
+    split = making.make_split(recipe)
+    tasks = Measuring(recipe, split).tasks
+    for part, held in (("validation", split.validation), ("test", split.test)):
+        cold = np.unique(held.item)
+        constant = Constant(split.train)
+        result = tasks[part].evaluate(constant, k=len(cold) + 1, metrics=["hr", "recall"])
+        assert f"Of the {split.train.n_items} items {len(cold)} are ranked" in result.policy
+        assert set(result.means.values()) == {1.0}  # a list that is longer than what is ranked
+        all_items = Measuring(recipe.replace(evaluation={"k": [5]}), split).tasks[part]
+        assert "The whole catalogue" in all_items.evaluate(constant, k=5, metrics=["hr"]).policy
+
+
+def test_cold_candidates_need_cold_items(small_recipe, small_split):
+    recipe = small_recipe.replace(evaluation={"candidates": "cold"})
+    with pytest.raises(RecipeError, match="cold_items"):
+        Measuring(recipe, small_split)
+
+
+class Constant:
+    """Scores that are all different and the same for everybody."""
+
+    def __init__(self, log):
+        self.n_users, self.n_items = log.n_users, log.n_items
+
+    def score_catalogue(self, users):
+        return np.tile(np.arange(self.n_items, dtype=np.float32), (len(users), 1))

@@ -21,6 +21,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     item_vectors: np.ndarray | None = None,
     users: Sequence[int] | np.ndarray | None = None,
+    items: Sequence[int] | np.ndarray | None = None,
     chunk: int | None = None,
     threads: int | None = None,
 ) -> RankingResult:
@@ -46,6 +47,7 @@ def evaluate(
         item_vectors: `(items, d)` vectors for `ild`; by default its similarity is the cosine of
             the items' training users.
         users: Rows to evaluate; by default all users with held-out items.
+        items: Rows of the items that are ranked, such as the cold ones; by default all.
         chunk: Users scored at once in each thread; by default as many as the 64 MB allow.
         threads: Threads; by default as many as this process may use cores, at most 16.
 
@@ -60,7 +62,7 @@ def evaluate(
         Krichene and Rendle, On sampled metrics for item recommendation, KDD 2020 (why the whole
         catalogue).
     """
-    task = RankingTask(train, test, seen=seen, users=users)
+    task = RankingTask(train, test, seen=seen, users=users, items=items)
     return task.evaluate(
         model, k=k, metrics=metrics, item_vectors=item_vectors, chunk=chunk, threads=threads
     )

@@ -37,11 +37,13 @@ class RankingTask:
         test: The held-out `Interactions`, with the same vocabularies.
         seen: More logs to mask.
         users: Rows to evaluate; by default all with held-out items.
+        items: Rows of the items that are ranked, such as the cold ones; by default all.
 
     Attributes:
         users: `(users,)` rows that are evaluated.
         counts: Who and what is counted, dropped or excluded, and why.
         mask: What is never ranked, in words.
+        policy: How it is ranked, in words.
 
     Raises:
         ValueError: If the logs do not share vocabularies or nobody is left.
@@ -54,12 +56,19 @@ class RankingTask:
         *,
         seen: Sequence[Any] = (),
         users: Sequence[int] | np.ndarray | None = None,
+        items: Sequence[int] | np.ndarray | None = None,
     ):
         others = [("test", test), *((f"seen[{n}]", log) for n, log in enumerate(seen))]
         check_same_catalogue(train, others)
         self.train = train
         self.mask = _mask_in_words(train, seen)
         masked = pair_matrix([train, *seen])
+        self._candidate = _candidates(train.n_items, items)
+        self.policy = POLICY
+        if items is not None:
+            test = test.take(self._candidate[test.item])
+            some = f"Of the {train.n_items:,} items {self._candidate.sum():,} are ranked."
+            self.policy = POLICY.replace("The whole catalogue is ranked.", some)
         self._held_out, self.users, self.counts = _held_out(train, test, masked, users)
         everyone = len(self.users) == train.n_users
         self._masked = masked if everyone else masked[self.users]
@@ -104,7 +113,7 @@ class RankingTask:
             k=cuts,
             counts={**self.counts, **more},
             mask=self.mask,
-            policy=POLICY,
+            policy=self.policy,
             lists=_first(columns[-2], columns[-1][:, -1], keep_lists) if keep_lists else None,
         )
 
@@ -112,6 +121,8 @@ class RankingTask:
         self, start: int, cost: np.ndarray, *, ranks: bool, wanted: Sequence[int]
     ) -> tuple[np.ndarray, ...]:
         """Held-out items' positions and costs; lists, and their lengths at each wanted cut."""
+        if not self._candidate.all():
+            cost[:, ~self._candidate] = np.nan
         found: tuple[np.ndarray, ...] = ()
         if ranks:
             starts = self._held_out.indptr[start : start + len(cost) + 1].astype(np.int64)
@@ -152,7 +163,7 @@ class RankingTask:
         starts = self._held_out.indptr.astype(np.int64)
         values = rank_metrics(place, starts, cuts, [name for name in names if name != "auc"])
         if "auc" in names:
-            candidates = self._masked.shape[1] - np.diff(self._masked.indptr)
+            candidates = self._candidate.sum() - self._masked @ self._candidate.astype(np.int64)
             values["auc"] = auc(place, -cost, starts, candidates)
         return values
 
@@ -165,6 +176,19 @@ def _first(lists: np.ndarray, length: np.ndarray, k: int) -> np.ndarray:
         np.arange(shown.shape[1]) < length[:, None], shown, np.int32(-1)
     )
     return kept
+
+
+def _candidates(n_items: int, items: Sequence[int] | np.ndarray | None) -> np.ndarray:
+    """Which items are ranked, bool `(n_items,)`."""
+    if items is None:
+        return np.ones(n_items, bool)
+    rows = np.asarray(items, np.int64)
+    if not rows.size or rows.min() < 0 or rows.max() >= n_items:
+        raise ValueError(
+            f"items must be rows in 0..{n_items - 1}, at least one; got {np.unique(rows)[:5]}...: "
+            "turn ids into rows with log.lookup_items(ids)."
+        )
+    return np.isin(np.arange(n_items), rows)
 
 
 def _held_out(

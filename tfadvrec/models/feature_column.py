@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -124,6 +124,17 @@ class FeatureColumn:
             if "length" in KINDS[kind] and "length" not in fields:
                 learned["length"] = min(LONGEST, max([1, *map(len, entries)]))
         return cls(name=name, kind=kind, **(fields | learned))
+
+    def widened(self, values: Sequence[Any]) -> Self:
+        """Returns the column with room for the longest of more values, such as those of new items.
+
+        Args:
+            values: As for `learn`.
+        """
+        if "length" not in KINDS[self.kind]:
+            return self
+        longest = max(map(len, self._entries(values)), default=0)
+        return replace(self, length=max(self.length, min(LONGEST, longest)))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:

@@ -24,6 +24,8 @@ def learn_columns(
 ) -> tuple[FeatureColumn, ...]:
     """Learns the wanted columns of one side from the rows that are given.
 
+    Vocabularies and scales are learnt from those rows alone; an entry of any row has room.
+
     Args:
         side: `"user"` or `"item"`, for messages.
         features: Name -> values of all rows.
@@ -43,5 +45,6 @@ def learn_columns(
                 "Add it with log.with_features(...)."
             )
         fields = {"kind": fields} if isinstance(fields, str) else dict(fields or {})
-        columns.append(FeatureColumn.learn(name, features[name][rows], **fields))
+        column = FeatureColumn.learn(name, features[name][rows], **fields)
+        columns.append(column if "length" in fields else column.widened(features[name]))
     return tuple(columns)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfadvrec.recipes.recipe import Recipe
+from tfadvrec.recipes.tasks import ranking_task
 
 ATTACK_SEED = 1_000_003  # apart from the training seeds, so that no negative is a trained one
 METRICS = ("hr", "ndcg", "mrr", "coverage", "popularity")
@@ -14,6 +15,8 @@ BASELINES: dict[str, dict[str, list]] = {  # argument -> values to choose from
     "ItemKNN": {"neighbours": [50, 100, 200], "shrink": [0.0, 10.0, 100.0]},
     "PureSVD": {"rank": [10, 20, 30, 50]},
     "EASE": {"regularization": [50.0, 100.0, 200.0, 500.0, 1000.0]},
+    "ContentKNN": {"neighbours": [5, 10, 20, 50, 100]},
+    "GenreMean": {},
 }
 # The same where somebody waits
 QUICK_BASELINES: dict[str, dict[str, list]] = {
@@ -36,16 +39,14 @@ class Measuring:
     """
 
     def __init__(self, recipe: Recipe, split: Any) -> None:
-        from tfadvrec.evaluation import RankingTask
-
         self.recipe, self.split = recipe, split
         self.metrics = tuple(recipe.evaluation.get("metrics", METRICS))
         self.tasks = {}
         seen = []
         if split.validation is not None and len(split.validation):
-            self.tasks["validation"] = RankingTask(split.train, split.validation)
+            self.tasks["validation"] = ranking_task(recipe, split.train, split.validation)
             seen = [split.validation]
-        self.tasks["test"] = RankingTask(split.train, split.test, seen=seen)
+        self.tasks["test"] = ranking_task(recipe, split.train, split.test, seen=seen)
         self._triples: list[Any] | None = None
 
     def clean(self, model: Any) -> dict[str, Any]:
@@ -126,7 +127,13 @@ class Measuring:
         fitted = {}
         for name in names:
             choose = choices.get(name, {}) if "validation" in self.tasks else {}
-            recipe = Recipe(name=name, data=self.recipe.data, model={"class": name}, choose=choose)
+            recipe = Recipe(
+                name=name,
+                data=self.recipe.data,
+                model={"class": name},
+                choose=choose,
+                evaluation={"candidates": self.recipe.candidates},
+            )
             fitted[name] = run_recipe(recipe, split=self.split)
         return fitted
 

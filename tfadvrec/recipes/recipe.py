@@ -32,7 +32,7 @@ class Recipe:
         sampling: `kind` and arguments; empty for a closed form.
         stages: Epochs, each with or without adversary; none for a closed form.
         choose: Argument -> values, the best of which the validation part chooses.
-        evaluation: `k`, `metrics`, `baselines`, `attack`.
+        evaluation: `k`, `metrics`, `candidates`, `baselines`, `attack`.
         preset: How the preset is stored.
         text: The TOML that this was read from.
     """
@@ -85,6 +85,11 @@ class Recipe:
     def k(self) -> tuple[int, ...]:
         """Lengths of the lists that are measured."""
         return tuple(self.evaluation.get("k", (10,)))
+
+    @property
+    def candidates(self) -> str:
+        """Which items are ranked: `"all"`, or `"cold"` (held out, without training)."""
+        return self.evaluation.get("candidates", "all")
 
     @property
     def attack(self) -> dict[str, Any]:
@@ -189,6 +194,9 @@ def parse_recipe(text: str) -> Recipe:
     k = evaluation.get("k", [10])
     if not k or not all(type(cut) is int and cut > 0 for cut in k):
         raise RecipeError(f"[evaluation] k must be positive integers; got {k!r}.")
+    candidates = evaluation.get("candidates", "all")
+    if candidates not in ("all", "cold"):
+        raise RecipeError(f'[evaluation] candidates must be "all" or "cold"; got {candidates!r}.')
     return Recipe(**{**table, "seeds": tuple(seeds), "stages": tuple(stages), "text": text})
 
 

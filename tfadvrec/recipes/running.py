@@ -9,6 +9,7 @@ from typing import Any
 from tfadvrec.recipes import making
 from tfadvrec.recipes.playing import Playing
 from tfadvrec.recipes.recipe import Recipe
+from tfadvrec.recipes.tasks import ranking_task
 
 Progress = Callable[[str, int, int], None]
 
@@ -151,9 +152,7 @@ def _chosen(recipe: Recipe, split: Any, seed: int) -> tuple[Any, dict[str, Any]]
         raise ValueError(
             f"{recipe.name}: [choose] needs a validation part, and the split has none."
         )
-    from tfadvrec.evaluation import RankingTask
-
-    task = RankingTask(split.train, split.validation)
+    task = ranking_task(recipe, split.train, split.validation)
     best: tuple[float, Any, dict[str, Any]] | None = None
     for values in itertools.product(*recipe.choose.values()):
         settings = dict(zip(recipe.choose, values, strict=True))

@@ -60,7 +60,9 @@ ADVERSARY = {
     "perturbation": [str], "epsilon": [*NUMBER], "steps": int, "step_size": NUMBER, "norm": str,
     "projection": str, "weight": NUMBER, "target": str, "pattern": str,
 }  # fmt: skip
-EVALUATION = {"k": list, "metrics": list, "baselines": list, "attack": dict}
+EVALUATION = {
+    "k": list, "metrics": list, "candidates": str, "baselines": list, "attack": dict,
+}  # fmt: skip
 ATTACK = {"relative_epsilon": list, "steps": int, "norm": str}
 PRESET = {"weights": bool, "dtype": str}
 TOP = {

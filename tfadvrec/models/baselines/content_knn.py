@@ -9,17 +9,16 @@ import tensorflow as tf
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.attribute_vectors import attribute_matrix
-from tfadvrec.models.baselines.fitting import bound, check_size, pick, summed_similarities
+from tfadvrec.models.baselines.fitting import check_size, summed_similarities
+from tfadvrec.models.baselines.history_recommender import HistoryRecommender
 from tfadvrec.models.baselines.item_knn import largest
 from tfadvrec.models.feature_columns import Wanted, learn_columns
-from tfadvrec.models.history import History, multi_hot
-from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
 
 @register
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class ContentKNN(Recommender):
+class ContentKNN(HistoryRecommender):
     """Scores an item by how many of the items with the most similar attributes the user took.
 
     The neighbours of any item, new ones too, are the `neighbours` items with interactions whose
@@ -62,7 +61,6 @@ class ContentKNN(Recommender):
         if neighbours < 1:
             raise ValueError(f"ContentKNN expects neighbours >= 1, got {neighbours!r}.")
         self.neighbours, self.average = int(neighbours), bool(average)
-        self._taken: History | None = None
         shape = (n_items, min(self.neighbours, n_items))
         self.neighbour_rows = self.add_weight(
             shape=shape,
@@ -117,39 +115,9 @@ class ContentKNN(Recommender):
         self.similarities.assign(values.astype(np.float32))
         return self
 
-    def bind(self, log: Interactions) -> Self:
-        """Takes the log's ids, and its interactions as the users' history."""
-        super().bind(log)
-        self._taken = History(log.csr())
-        return self
-
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tf.Tensor:
-        """Scores candidates; shapes as for every `Recommender`."""
-        scores = self.score_catalogue(tf.convert_to_tensor(inputs["user_id"]))
-        return pick(scores, tf.convert_to_tensor(inputs["item_id"]))
-
-    def score_catalogue(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns each user's scores of all items, `(batch, n_items)`."""
-        rows = check_rows(users, self.n_users, "user")
-        return self._summed(bound(self._taken, self).dense(rows))
-
-    def score_history(self, history: tf.Tensor) -> tf.Tensor:
-        """Scores the catalogue for users who are known by what they took.
-
-        Args:
-            history: int item rows `(batch, length)`, -1 as padding.
-
-        Returns:
-            `(batch, n_items)`.
-        """
-        return self._summed(multi_hot(history, self.n_items))
-
-    def _summed(self, taken: tf.Tensor) -> tf.Tensor:
+    def summed(self, taken: tf.Tensor) -> tf.Tensor:
+        """Scores of histories, both `(batch, n_items)`."""
         return summed_similarities(self.neighbour_rows.value, self.similarities.value, taken)
-
-    def row_weights(self) -> dict[str, tuple[str, int]]:
-        """None: the neighbours are item rows too, so another catalogue is fitted anew."""
-        return {}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -8,16 +8,15 @@ import tensorflow as tf
 from scipy.linalg import cho_factor, cho_solve
 
 from tfadvrec.data import Interactions
-from tfadvrec.data.multi_hot import multi_hot
-from tfadvrec.models.baselines.fitting import bound, check_size, pick
-from tfadvrec.models.history import History
-from tfadvrec.models.recommender import Recommender, check_rows
+from tfadvrec.models.baselines.fitting import bound, check_size
+from tfadvrec.models.baselines.history_recommender import HistoryRecommender
+from tfadvrec.models.recommender import check_rows
 from tfadvrec.presets import register
 
 
 @register
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class EASE(Recommender):
+class EASE(HistoryRecommender):
     """Predicts each item from all others by one ridge regression a column.
 
     With the binary matrix X of the log, H = (XᵀX + λI)⁻¹ and weights W_ij = −H_ij / H_jj,
@@ -59,7 +58,6 @@ class EASE(Recommender):
                 f"EASE expects regularization > 0 (usual are 50 to 3000), got {regularization!r}."
             )
         self.regularization = float(regularization)
-        self._taken: History | None = None
         self.weight_matrix = self.add_weight(
             shape=(n_items, n_items), initializer="zeros", trainable=False, name="weight_matrix"
         )
@@ -85,37 +83,15 @@ class EASE(Recommender):
         self.weight_matrix.assign(weights.astype(np.float32))
         return self
 
-    def bind(self, log: Interactions) -> Self:
-        """Takes the log's ids, and its interactions as the users' history."""
-        super().bind(log)
-        self._taken = History(log.csr())
-        return self
-
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tf.Tensor:
-        """Scores candidates; shapes as for every `Recommender`."""
-        scores = self.score_catalogue(tf.convert_to_tensor(inputs["user_id"]))
-        return pick(scores, tf.convert_to_tensor(inputs["item_id"]))
-
     def score_catalogue(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the rows x_u W of the users, `(batch, n_items)`."""
         rows = check_rows(users, self.n_users, "user")
         taken = bound(self._taken, self).sparse(rows)
         return tf.sparse.sparse_dense_matmul(taken, self.weight_matrix.value)
 
-    def score_history(self, history: tf.Tensor) -> tf.Tensor:
-        """Scores the catalogue for users who are known by what they took.
-
-        Args:
-            history: int item rows `(batch, length)`, -1 as padding.
-
-        Returns:
-            `(batch, n_items)`.
-        """
-        return tf.matmul(multi_hot(history, self.n_items), self.weight_matrix.value)
-
-    def row_weights(self) -> dict[str, tuple[str, int]]:
-        """None: rows and columns both are items, so another catalogue is fitted anew."""
-        return {}
+    def summed(self, taken: tf.Tensor) -> tf.Tensor:
+        """Scores of histories, both `(batch, n_items)`."""
+        return tf.matmul(taken, self.weight_matrix.value)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

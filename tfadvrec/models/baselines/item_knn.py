@@ -8,10 +8,8 @@ import tensorflow as tf
 from scipy.sparse import csr_matrix
 
 from tfadvrec.data import Interactions
-from tfadvrec.data.multi_hot import multi_hot
-from tfadvrec.models.baselines.fitting import bound, check_size, pick, summed_similarities
-from tfadvrec.models.history import History
-from tfadvrec.models.recommender import Recommender, check_rows
+from tfadvrec.models.baselines.fitting import check_size, summed_similarities
+from tfadvrec.models.baselines.history_recommender import HistoryRecommender
 from tfadvrec.presets import register
 
 COLUMNS = 1024  # items whose neighbours are looked for at once: bounds memory, changes no result
@@ -19,7 +17,7 @@ COLUMNS = 1024  # items whose neighbours are looked for at once: bounds memory, 
 
 @register
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class ItemKNN(Recommender):
+class ItemKNN(HistoryRecommender):
     """Scores an item by how much its nearest neighbours overlap with what the user took.
 
     S_ij = n_ij / (√(N_i N_j) + h), n_ij users of both, N_i users of i; zero diagonal; of each
@@ -63,7 +61,6 @@ class ItemKNN(Recommender):
             raise ValueError(f"ItemKNN expects shrink >= 0, got {shrink!r}.")
         self.neighbours = int(neighbours)
         self.shrink = float(shrink)
-        self._taken: History | None = None
         shape = (n_items, min(self.neighbours, n_items))
         self.neighbour_rows = self.add_weight(
             shape=shape,
@@ -108,39 +105,9 @@ class ItemKNN(Recommender):
         similarity[np.arange(len(items)), items] = 0.0
         return similarity
 
-    def bind(self, log: Interactions) -> Self:
-        """Takes the log's ids, and its interactions as the users' history."""
-        super().bind(log)
-        self._taken = History(log.csr())
-        return self
-
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tf.Tensor:
-        """Scores candidates; shapes as for every `Recommender`."""
-        scores = self.score_catalogue(tf.convert_to_tensor(inputs["user_id"]))
-        return pick(scores, tf.convert_to_tensor(inputs["item_id"]))
-
-    def score_catalogue(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns each user's summed similarities to all items, `(batch, n_items)`."""
-        rows = check_rows(users, self.n_users, "user")
-        return self._summed(bound(self._taken, self).dense(rows))
-
-    def score_history(self, history: tf.Tensor) -> tf.Tensor:
-        """Scores the catalogue for users who are known by what they took.
-
-        Args:
-            history: int item rows `(batch, length)`, -1 as padding.
-
-        Returns:
-            `(batch, n_items)`.
-        """
-        return self._summed(multi_hot(history, self.n_items))
-
-    def _summed(self, taken: tf.Tensor) -> tf.Tensor:
+    def summed(self, taken: tf.Tensor) -> tf.Tensor:
+        """Scores of histories, both `(batch, n_items)`."""
         return summed_similarities(self.neighbour_rows.value, self.similarities.value, taken)
-
-    def row_weights(self) -> dict[str, tuple[str, int]]:
-        """None: the neighbours are item rows too, so another catalogue is fitted anew."""
-        return {}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
