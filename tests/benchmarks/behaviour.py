@@ -34,7 +34,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 NETWORKS = {"noise": 64, "taste_widths": (128, 128), "event_widths": (128,)}
 SETTINGS: dict[str, dict[str, Any]] = {
     "ml-100k": {
-        "epochs": 9, "batch_size": 200, "model": "EASE",
+        "epochs": 6, "batch_size": 200, "model": "EASE",
         "game": {"item_dimension": 64, "taste_dimension": 48},
     },
     "movietweetings": {
@@ -59,7 +59,7 @@ def play(log: Interactions, name: str, seed: int, *, weight: float = 1.0) -> Beh
     game = BehaviourGame.for_log(
         log, seed=seed, critic_widths=(128, 128), generator=NETWORKS, **chosen["game"]
     )
-    adam = {"learning_rate": 5e-4, "beta_1": 0.5, "beta_2": 0.9}
+    adam = {"learning_rate": 1e-3, "beta_1": 0.5, "beta_2": 0.9}
     game.compile(
         keras.optimizers.Adam(**adam, use_ema=True, ema_momentum=0.995),
         keras.optimizers.Adam(**adam),
@@ -98,7 +98,7 @@ def ctgan(log: Interactions, python: str, seconds: float, seed: int) -> Interact
 
 def measured(train: Interactions, test: Interactions, made: Interactions, model: str) -> dict:
     """The figures of one synthetic log."""
-    near = synthesis.fidelity(train, made, repeats=3)
+    near = synthesis.fidelity(train, made, repeats=10)
     ratios = {}
     for column, rows in near["columns"].items():
         js = {row: held["mean"] for row, held in rows["js"].items()}

@@ -8,12 +8,13 @@ from tfadvrec.games.behaviour.encoded_log import EncodedLog
 from tfadvrec.models.behaviour.assembling import Profiles
 from tfadvrec.models.behaviour.column_spec import CATEGORY, NUMBER, USER
 from tfadvrec.models.behaviour.conditions import condition_of
-from tfadvrec.models.behaviour.generation import CHUNK, chunk
+from tfadvrec.models.behaviour.generation import CHUNK, chunk, made_users
 from tfadvrec.models.behaviour.item_table import pooled_counts
 from tfadvrec.models.behaviour.networks import KNOTS
 from tfadvrec.models.behaviour.tables import clock
 
 _MOST = 4_096  # profiles that are generated in a round
+_USERS = 16_384  # users without events, which cost little
 _SEED = 2**40  # far from the seeds of samples
 
 
@@ -41,8 +42,10 @@ def calibrate(
     wanted = _wanted(data, generator.n_items, rare)
     for step in range(rounds):
         made = _profiles(generator, len(data.starts) - 1, seed=_SEED + seed + step)
-        _set_quantiles(generator, data, made)
-        apart = _set_shifts(generator, wanted, made)
+        none, number = condition_of(generator, None), np.arange(_USERS)
+        *_, users, latent = made_users(generator, none, number, seed=_SEED + seed + step)
+        _set_quantiles(generator, data, made, latent)
+        apart = _set_shifts(generator, wanted, made, users)
         found.append(apart)
     return found
 
@@ -66,13 +69,17 @@ def _wanted(data: EncodedLog, n_items: int, rare: int) -> dict[str, np.ndarray]:
 
 
 def _set_shifts(
-    generator: Any, wanted: dict[str, np.ndarray], made: list[Profiles]
+    generator: Any,
+    wanted: dict[str, np.ndarray],
+    made: list[Profiles],
+    users: dict[str, np.ndarray],
 ) -> dict[str, float]:
     shift, apart = generator.shift.numpy(), {}
     for number, spec in enumerate(generator.columns):
         if spec.kind != CATEGORY:
             continue
-        ours = np.bincount(_generated(spec, made), minlength=spec.choices)
+        rows = spec.rows(users[spec.name]) if spec.side == USER else _generated(spec, made)
+        ours = np.bincount(rows, minlength=spec.choices)
         theirs = wanted[spec.name]
         start = generator.offset(number)
         shift[start : start + spec.choices] += _step(theirs, ours)
@@ -88,10 +95,8 @@ def _set_shifts(
 
 
 def _generated(spec: Any, made: list[Profiles]) -> np.ndarray:
-    """Which categories were generated; hours and weekdays are those of the times."""
-    if spec.side == USER:
-        values = np.concatenate([p.user[spec.name] for p in made])
-    elif spec.name in ("hour", "weekday") and made[0].time is not None:
+    """Which categories events have; hours and weekdays are those of the times."""
+    if spec.name in ("hour", "weekday") and made[0].time is not None:
         time = np.concatenate([p.time for p in made])
         values = clock(time)[0 if spec.name == "hour" else 1]
     else:
@@ -109,12 +114,15 @@ def _apart(theirs: np.ndarray, ours: np.ndarray) -> float:
     return float(np.abs(theirs / theirs.sum() - ours / max(1.0, ours.sum())).sum() / 2)
 
 
-def _set_quantiles(generator: Any, data: EncodedLog, made: list[Profiles]) -> None:
+def _set_quantiles(
+    generator: Any, data: EncodedLog, made: list[Profiles], users: dict[str, np.ndarray]
+) -> None:
     numbers = [spec for spec in generator.columns if spec.kind == NUMBER]
     table, at = generator.quantiles.numpy(), np.linspace(0.0, 1.0, KNOTS)
     for number, spec in enumerate(numbers):
         values = (data.made.user if spec.side == USER else data.made.event)[spec.name]
-        ours = np.quantile(np.concatenate([p.latent[spec.name] for p in made]), at)
+        of_events = [p.latent[spec.name] for p in made]
+        ours = np.quantile(users[spec.name] if spec.side == USER else np.concatenate(of_events), at)
         theirs = np.quantile(spec.forward(values), at)
         ours += np.arange(KNOTS) * 1e-9  # strictly rising, as interpolation needs
         table[number] = ours, theirs

@@ -67,12 +67,9 @@ def chunk(
     expected: bool = False,
 ) -> Profiles:
     """The profiles of some numbers; each depends on the seed and its own number alone."""
-    drawn = uniform(seed, number, model.taste_random, stream=_PROFILE)
+    taste, users, user, latent = made_users(model, condition, number, seed=seed)
     given = np.tile(condition.vector, (len(number), 1))
-    allowed = np.tile(condition.allowed, (len(number), 1))
-    taste, users, logits = (t.numpy() for t in _profiles(model, drawn, given, allowed))
-    latent: dict[str, np.ndarray] = {}
-    user = _values(model, model.user_columns, users, condition, latent)
+    logits = model.item_logits(*map(tf.constant, (taste, users, given))).numpy()
     possible = model.n_items if condition.items is None else int(condition.items.sum())
     length = np.clip(user[LENGTH].astype(np.int64), 1, possible)
     user[LENGTH] = length
@@ -93,15 +90,25 @@ def chunk(
     return Profiles(number, user, owner, items, event, time, latent)
 
 
-def _profiles(model: Any, drawn: Any, given: Any, allowed: Any) -> tuple[tf.Tensor, ...]:
-    noise = model.get_config()["noise"]
-    drawn, given = tf.constant(drawn), tf.constant(given)
-    taste = model.tastes(drawn[:, : 2 * noise], given)
-    context = model.user_context(taste, given)
-    users, _ = model.sampled(
-        USER, context, drawn[:, 2 * noise :], allowed=tf.constant(allowed), hard=True
+def made_users(
+    model: Any, condition: Condition, number: np.ndarray, *, seed: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The users of some profiles, as they are in `chunk`, without what they did.
+
+    Returns:
+        Tastes, encoded columns, column -> values, number column -> latent values.
+    """
+    drawn = tf.constant(uniform(seed, number, model.taste_random, stream=_PROFILE))
+    given, allowed = (
+        tf.constant(np.tile(row, (len(number), 1))) for row in (condition.vector, condition.allowed)
     )
-    return taste, users, model.item_logits(taste, users, given)
+    edge = 2 * model.get_config()["noise"]
+    taste = model.tastes(drawn[:, :edge], given)
+    context = model.user_context(taste, given)
+    users = model.sampled(USER, context, drawn[:, edge:], allowed=allowed, hard=True)[0].numpy()
+    latent: dict[str, np.ndarray] = {}
+    values = _values(model, model.user_columns, users, condition, latent)
+    return taste.numpy(), users, values, latent
 
 
 def expected_counts(logits: np.ndarray, length: np.ndarray) -> np.ndarray:
