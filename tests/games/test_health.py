@@ -27,6 +27,7 @@ from tfadvrec.games.health import (
 from tfadvrec.games.health import signals as s
 from tfadvrec.games.health.snapshot import Snapshot, state_of
 from tfadvrec.games.health.streaks import Streaks
+from tfadvrec.games.health.training_signals import TrainingSignals
 
 REAL = observed(ring(500, seed=9))
 NO_ACCURACY = {"accuracy_least": None}
@@ -494,3 +495,13 @@ def test_balance_refuses_what_it_cannot_balance():
     refused("no variable", AdaptiveBalance(strength="sound"))
     with pytest.raises(ValueError, match="low < high"):
         AdaptiveBalance(low=0.9, high=0.8)
+
+
+def test_an_epoch_without_a_turn_of_the_generator_is_no_vanished_gradient():
+    signals = TrainingSignals(early=2)
+    for norm in (1.0, 3.0):
+        assert signals.update({"generator_gradient_norm": norm, "generator_loss": 0.7}) == {}
+    logs = {"generator_gradient_norm": 0.0, "generator_loss": 0.0}
+    assert signals.update(logs) == {}
+    assert signals.update({**logs, "generator_loss": 0.7}) == {"gradient_ratio": 0.0}
+    assert signals.update({**logs, "generator_gradient_norm": 1.0}) == {"gradient_ratio": 0.5}

@@ -240,11 +240,11 @@ def _claim(results: dict[str, Any], resamples: int) -> dict[str, Any]:
     if not {"game", "popularity"} <= results.keys():
         return claim
     gap = paired(results["game"]["all"], results["popularity"]["all"], resamples)
-    fine = gap["excludes zero"] and gap["difference"] > 0
+    fine = gap["excludes zero"] and gap["difference"] > 0 and "game" in helped
     claim["game"] = bool(fine and gap["seeds"] >= SEEDS_FOR_A_CLAIM)
     claim["why"] = (
         f"game - popularity is {gap['difference']:+.4f} over {gap['seeds']} seeds; a benefit of "
-        f"the game is claimed only where both intervals lie above zero and there are "
-        f"{SEEDS_FOR_A_CLAIM} seeds."
+        f"the game is claimed only where the intervals of that and of game - none lie above zero "
+        f"and there are {SEEDS_FOR_A_CLAIM} seeds."
     )
     return claim

@@ -40,7 +40,8 @@ class TrainingSignals:
         if all(name in values for name in _ACCURACIES):
             found["accuracy_least"] = min(values[name] for name in _ACCURACIES)
         norm = values.get("generator_gradient_norm", math.nan)
-        if not math.isfinite(norm):
+        no_turn = norm == 0 and values.get("generator_loss") == 0  # more batches than the epoch had
+        if no_turn or not math.isfinite(norm):
             return found
         if len(self._norms) < self.early:
             self._norms.append(norm)
