@@ -25,7 +25,7 @@ from tfadvrec.games.game import Game
 from tfadvrec.games.losses import GameLoss, Wasserstein
 from tfadvrec.games.networks import dense
 from tfadvrec.models.behaviour.column_spec import EVENT, USER
-from tfadvrec.models.behaviour.item_table import item_table, pooled_counts
+from tfadvrec.models.behaviour.item_table import item_table, period_table, pooled_counts
 from tfadvrec.models.behaviour.tables import clock
 from tfadvrec.models.behaviour_generator import BehaviourGenerator
 
@@ -142,6 +142,10 @@ class BehaviourGame(Game):
         data = EncodedLog.of(log, model.columns, factors[:, :taste], seed=seed)
         model.bind(log)
         model.item_vectors.assign(vectors)
+        period = data.user[:, model.periods]
+        if period.shape[1]:
+            table = period_table(log.csr()[data.made.users], period, rare=rare)
+            model.item_periods.assign(table)
         frequent = pooled_counts(log.popularity(), rare) + 0.5
         model.item_bias.assign(np.log(frequent / frequent.mean()))
         critic = dense(critic_widths, out=1, dropout=dropout, seed=seed, name="critic")

@@ -1,6 +1,7 @@
 """A column's kind, categories or modes, from its values."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tfadvrec.models.behaviour.column_spec import CATEGORY, NUMBER, ColumnSpec
 FEW = 25  # different numbers up to which a number is a category
 MODES = 10
 LEAST_WEIGHT = 0.005
+PERIODS, LEAST_USERS = 30, 30  # of a user's start: how many at most, and users in each
 _MOST_CATEGORIES = 200
 _SAMPLE = 20_000
 _STEPS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01)
@@ -75,6 +77,25 @@ def _number(name: str, values: np.ndarray, side: str, whole: bool, seed: int) ->
     )
     means, deviations = modes(spec.forward(values), seed=seed)
     return ColumnSpec(**{**spec.__dict__, "means": means, "deviations": deviations})
+
+
+def in_periods(spec: ColumnSpec, values: np.ndarray) -> ColumnSpec:
+    """The column of a point in time, with periods of equally many users as its modes.
+
+    A mixture's modes of times are few and wide, and what is popular changes faster.
+
+    Args:
+        spec: A column of numbers.
+        values: `(n,)` numbers.
+    """
+    latent = np.sort(spec.forward(values))
+    count = max(1, min(PERIODS, len(latent) // LEAST_USERS))
+    edges = np.unique(np.quantile(latent, np.linspace(0.0, 1.0, count + 1)))
+    if len(edges) < 2:
+        return spec
+    half = np.maximum(np.diff(edges) / 2, 1e-3 * (edges[-1] - edges[0]))
+    means, deviations = (edges[1:] + edges[:-1]) / 2, half / 2  # the edges are within 4 deviations
+    return replace(spec, means=tuple(means.tolist()), deviations=tuple(deviations.tolist()))
 
 
 def grid(values: np.ndarray) -> float:

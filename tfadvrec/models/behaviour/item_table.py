@@ -61,6 +61,33 @@ def item_table(
     return table.astype(np.float32), factors
 
 
+def period_table(matrix: csr_matrix, period: np.ndarray, *, rare: int) -> np.ndarray:
+    """By how much each item's logit is higher in a period than on the whole.
+
+    A tenth of a period's items are as on the whole, so what nobody took there is possible; items
+    with fewer interactions than `rare` are as likely in one period as in another.
+
+    Args:
+        matrix: `(users, items)` of ones.
+        period: `(users, periods)`, one-hot.
+        rare: Count from which an item stands for itself.
+
+    Returns:
+        float32 `(periods, items)`.
+
+    Example:
+
+    >>> both = csr_matrix([[1, 0], [1, 0], [1, 1], [0, 1]])
+    >>> period_table(both, np.eye(2)[[0, 0, 1, 1]], rare=1).round(2).tolist()
+    [[0.47, -2.3], [-0.51, 0.47]]
+    """
+    counts = np.asarray(matrix.sum(axis=0)).ravel()
+    inside = np.asarray(matrix.T @ period).T
+    share = inside / np.maximum(inside.sum(axis=1, keepdims=True), 1.0)
+    whole = np.maximum(counts / max(1.0, counts.sum()), 1e-12)
+    return np.where(counts < rare, 0.0, np.log(0.9 * share / whole + 0.1)).astype(np.float32)
+
+
 def taste_codes(matrix: csr_matrix, factors: np.ndarray) -> np.ndarray:
     """Users' tastes: their items' factors summed over the root of the count, standardised.
 

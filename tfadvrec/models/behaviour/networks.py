@@ -15,6 +15,7 @@ from tfadvrec.models.behaviour.heads import (
     sample,
 )
 from tfadvrec.models.behaviour.layers import Stack
+from tfadvrec.models.behaviour.tables import START
 
 KNOTS = 257
 
@@ -84,6 +85,8 @@ class BehaviourNetworks(keras.Model):
 
         self.item_vectors = table("item_vectors", (self.n_items, self._settings["item_dimension"]))
         self.item_bias = table("item_bias", (self.n_items,))
+        count = self.periods.stop - self.periods.start
+        self.item_periods = table("item_periods", (max(1, count), self.n_items))
         self.shift = table("shift", (max(1, sum(c.choices for c in self.columns)),))
         numbers = sum(c.kind == NUMBER for c in self.columns)
         self.quantiles = table("quantiles", (max(1, numbers), 2, KNOTS))
@@ -107,6 +110,16 @@ class BehaviourNetworks(keras.Model):
         """Uniform numbers that an event's columns take; its item takes `n_items` more."""
         return 2 * self.event_noise + sum(map(random_width, self.event_columns))
 
+    @property
+    def periods(self) -> slice:
+        """Where an encoded user says in which period it starts; empty where there are no times."""
+        before = 0
+        for column in self.user_columns:
+            if column.name == START and column.kind == NUMBER:
+                return slice(before + 1, before + column.width)
+            before += column.width
+        return slice(0, 0)
+
     def offset(self, column: int) -> int:
         """Where a column's choices begin in a condition and in `shift`."""
         return sum(c.choices for c in self.columns[:column])
@@ -120,7 +133,11 @@ class BehaviourNetworks(keras.Model):
     def item_logits(self, taste: tf.Tensor, users: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
         """How likely each item is, `(b, n_items)`, given taste, encoded user and condition."""
         vector = self.item_trunk(tf.concat([taste, users, condition], axis=1))
-        return tf.matmul(vector, self.item_vectors.value, transpose_b=True) + self.item_bias.value
+        logits = tf.matmul(vector, self.item_vectors.value, transpose_b=True)
+        logits += self.item_bias.value
+        if not self.periods.stop:
+            return logits
+        return logits + tf.matmul(users[:, self.periods], self.item_periods.value)
 
     def item_sample(self, logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         """The expected vector of a relaxed sample of the items, `(b, item_dimension)`."""

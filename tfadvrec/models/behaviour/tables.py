@@ -6,7 +6,7 @@ import numpy as np
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.behaviour.column_spec import EVENT, USER, ColumnSpec
-from tfadvrec.models.behaviour.fitting import fit_column
+from tfadvrec.models.behaviour.fitting import fit_column, in_periods
 
 DAY, HOUR = 86_400, 3_600
 SESSION = 1_800  # seconds without an interaction after which another session begins
@@ -90,6 +90,8 @@ def specs_of(made: Tables, *, seed: int = 0) -> list[ColumnSpec]:
             else:
                 counted = name in (LENGTH, START, GAP)
                 spec = fit_column(name, values, side, number=counted, seed=seed)
+            if name == START and side == USER:
+                spec = in_periods(spec, values)
             if spec is not None:
                 found.append(spec)
     return found
