@@ -78,7 +78,8 @@ def period_table(matrix: csr_matrix, period: np.ndarray, *, rare: int) -> np.nda
     Example:
 
     >>> both = csr_matrix([[1, 0], [1, 0], [1, 1], [0, 1]])
-    >>> period_table(both, np.eye(2)[[0, 0, 1, 1]], rare=1).round(2).tolist()
+    >>> found = period_table(both, np.eye(2)[[0, 0, 1, 1]], rare=1)
+    >>> found.astype(float).round(2).tolist()
     [[0.47, -2.3], [-0.51, 0.47]]
     """
     counts = np.asarray(matrix.sum(axis=0)).ravel()
