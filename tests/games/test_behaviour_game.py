@@ -265,3 +265,25 @@ def test_the_health_monitor_sees_items_profiles_and_columns(trained):
     assert seen.items.shape == (300,)
     assert set(seen.columns) == {"rating", "weekday", "hour", "device"}
     assert seen.profiles.shape[1] == log.n_items
+
+
+def test_items_are_those_of_the_period_in_which_a_user_starts():
+    rng = np.random.default_rng(0)
+    late = np.repeat(np.arange(120) >= 60, 8)
+    log = Interactions.from_arrays(
+        np.repeat(np.arange(120), 8),
+        np.concatenate([rng.permutation(20)[:8] for _ in range(120)]) + 20 * late,
+        time=late * 90 * 86_400 + np.tile(np.arange(8), 120) * 60,
+    )
+    game = BehaviourGame.for_log(log, **SMALL, rare=1)
+
+    def of_own_period():
+        made = game.generate_profiles(60, seed=1)  # nothing was trained: the table alone speaks
+        start = np.array([made.time[made.user == user].min() for user in range(made.n_users)])
+        is_late = start > 45 * 86_400
+        assert 10 < is_late.sum() < 50
+        return ((made.item >= 20) == is_late[made.user]).mean()
+
+    informed = of_own_period()
+    game.generator.item_periods.assign(np.zeros_like(game.generator.item_periods.numpy()))
+    assert informed > 0.7 > 0.6 > of_own_period()
