@@ -52,7 +52,7 @@ class BehaviourNetworks(keras.Model):
         self.taste = Stack(s["noise"] + given, s["taste_widths"], taste, seed=seed, name="taste")
         self.user_trunk = Stack(taste + given, (), trunk, seed=seed + 1, name="user_trunk")
         self.item_trunk = Stack(
-            taste + users + given, hidden, items, seed=seed + 2, name="item_trunk"
+            taste + users + given, hidden, items, seed=seed + 2, name="item_trunk", zero=True
         )
         self.event_trunk = Stack(
             taste + users + items + given + self.event_noise,
