@@ -54,7 +54,7 @@ class Measuring:
         return {part: self.rank(model, part) for part in self.tasks}
 
     def attacked(self, model: Any) -> dict[str, Any]:
-        """Situation -> test `RankingResult` under attack and noise; nothing without tables or sizes.
+        """Situation -> test `RankingResult` under attack and noise; {} without tables or sizes.
 
         One perturbation of the embedding tables, from the gradient of the pairwise loss over all
         training triples. Its size is relative to the model's own mean row norm, and its scores
