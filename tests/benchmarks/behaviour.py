@@ -146,12 +146,18 @@ def main() -> None:
             figures = measured(split.train, split.test, made, model)
             found.append({"seed": seed, "generator": label, "seconds": seconds, **figures})
             print(seed, label, json.dumps(figures["js over halves"]), flush=True)
-    record: dict[str, Any] = {"log": chosen.log, "settings": SETTINGS[chosen.log], "runs": found}
+        write(chosen.output, {"log": chosen.log, "settings": SETTINGS[chosen.log], "runs": found})
     if chosen.membership:
-        record["membership"] = attacked(log, chosen.log, chosen.seeds[0])
-    chosen.output.mkdir(exist_ok=True)
-    file = chosen.output / f"behaviour_{chosen.log.replace('-', '_')}.json"
-    file.write_text(json.dumps(record, indent=1) + "\n")
+        found = attacked(log, chosen.log, chosen.seeds[0])
+        write(chosen.output, {"log": chosen.log, "membership": found})
+
+
+def write(folder: pathlib.Path, more: dict[str, Any]) -> None:
+    """Puts figures into the file of their log, beside those that are there."""
+    folder.mkdir(exist_ok=True)
+    file = folder / f"behaviour_{more['log'].replace('-', '_')}.json"
+    before = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**before, **more}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
