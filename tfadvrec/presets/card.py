@@ -105,6 +105,8 @@ def split_note(split: Mapping[str, Any]) -> str:
         "interactions of other users are in the training set",
         "by_time": "global timeline: train, then validation, then test",
         "by_ratio": "by ratio per user, drawn at random; leaks time",
+        "cold_items": "some items held out with all their interactions, some more as validation; "
+        "leaks time",
         "published": "as published, by two files",
     }
     return notes.get(kind, kind)

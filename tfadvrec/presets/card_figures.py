@@ -19,7 +19,8 @@ def figures(metrics: Mapping[str, Any]) -> str:
     lead = f"ndcg@{min(cuts)}"
     models = metrics.get("models", {})
     note = (
-        f"{metrics.get('users', '?')} users; {metrics.get('split', '')}. Means over "
+        f"{metrics.get('users', '?')} users; {metrics.get('split', '')}. {_part(metrics)}"
+        "Means over "
         f"{len(metrics.get('seeds', []))} seeds ± their standard deviation (baselines: one fit, "
         "settings chosen on the validation part); in brackets the 95% bootstrap interval over "
         "users of the shipped seed. `metrics.json` has every metric, seed and situation."
@@ -171,3 +172,9 @@ def _figure(figure: Mapping[str, Any] | None, *, interval: bool = False) -> str:
         low, high = figure["interval"]
         text += f" [{low:.4f}, {high:.4f}]"
     return text
+
+
+def _part(metrics: Mapping[str, Any]) -> str:
+    """What the policy says first where only a part of the catalogue is ranked."""
+    first = str(metrics.get("policy", "")).split(". ")[0]
+    return f"{first}. " if first.startswith("Of the ") else ""
