@@ -42,17 +42,6 @@ def blocks_log():
     )
 
 
-def pytest_collection_modifyitems(items) -> None:
-    """With `-n 2 --dist loadgroup` a file's tests share a worker, and so what its fixtures made.
-
-    The pages of the documentation share nothing and are long, so they go one by one.
-    """
-    for item in items:
-        file = item.nodeid.split("::")[0]
-        if file != "tests/test_docs.py":
-            item.add_marker(pytest.mark.xdist_group(file))
-
-
 OPT_IN = {"test_real_server.py": "real tensorflow_model_server", "test_gpu.py": "GPU"}
 
 
