@@ -209,6 +209,28 @@ def test_both_sides_get_gradients_and_all_terms_are_logged(trained):
     assert history["likelihood"][-1] < history["likelihood"][0]
 
 
+def test_a_taste_says_nothing_of_its_rows_event_nor_of_the_items_that_it_should_tell():
+    log = Interactions.from_arrays([1, 1, 2, 3, 3, 3], [7, 8, 7, 7, 8, 9], time=np.arange(6))
+    game = BehaviourGame.for_log(log, seed=0, taste_noise=0.0, **SMALL)
+    data, held = game.data, game._held
+    nothing = data.taste[0, 1 - data.half[0, 2], 1]  # the only event of user 2 is in one half
+    event = np.repeat(np.arange(6), 50).astype(np.int32)
+    batch = {"event": tf.constant(event), "column": tf.constant(np.where(event == 5, 0, -1))}
+    seed = tf.constant([3, 4])
+    taste, half = held.tastes(batch, seed)
+    cut, told = (part.numpy() for part in half)
+    np.testing.assert_array_equal(taste, data.taste[cut, told, data.made.owner[event]])
+    np.testing.assert_array_equal(taste[event == 2], np.tile(nothing, (50, 1)))
+    assert (data.half[cut, event] != told).all()
+    assert len(np.unique(cut)) == len(data.half)
+    items, weight = (part.numpy() for part in held.history(batch, half, 6, seed))
+    for n, (row, counts) in enumerate(zip(items, weight, strict=True)):
+        owner, own = data.made.owner[event[n]], data.half[cut[n]] != told[n]
+        new = data.made.item[(data.made.owner == owner) & own]
+        expected = np.isin(row, new) * np.sum(data.made.owner == owner) * (event[n] != 5)
+        np.testing.assert_array_equal(counts, expected)
+
+
 def test_the_game_alone_moves_the_tastes():
     log = dependent(users=40)
     game = BehaviourGame.for_log(log, rounds=0, likelihood=0.0, **SMALL)

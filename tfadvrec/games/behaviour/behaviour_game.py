@@ -10,6 +10,7 @@ from tfadvrec.data import Interactions
 from tfadvrec.games import noise
 from tfadvrec.games.behaviour.calibration import calibrate
 from tfadvrec.games.behaviour.encoded_log import EncodedLog, conditions
+from tfadvrec.games.behaviour.held_log import HeldLog
 from tfadvrec.games.behaviour.making import adam, generator_for
 from tfadvrec.games.behaviour.terms import (
     chosen,
@@ -18,7 +19,6 @@ from tfadvrec.games.behaviour.terms import (
     mean_distance,
     moment_distance,
     rows_of,
-    second_moments,
     uniform,
 )
 from tfadvrec.games.game import Game
@@ -34,8 +34,10 @@ class BehaviourGame(Game):
     """Tastes, users and events of a log, judged in packs of rows.
 
     A row is an event joined with its user: the user's taste, the user's columns, the item's
-    vector, the event's columns, and the condition that the row was drawn for. The critic judges
-    ten rows together. The generator minimises, beside the critic's verdict,
+    vector, the event's columns, and the condition that the row was drawn for. A real user's taste
+    is made of a random half of the user's events, without the row's: it tells what else such a
+    user takes and not what this one took. The critic judges ten rows together. The generator
+    minimises, beside the critic's verdict,
 
     - `condition`: cross-entropy of the column that the condition is about, in what it made;
     - `likelihood`: minus the log-likelihood of real users' columns, items and events, given their
@@ -84,17 +86,9 @@ class BehaviourGame(Game):
         super().__init__(generator, discriminator, packing=packing, seed=seed, name=name)
         self.data, self.rounds, self.rare = data, int(rounds), int(rare)
         self.likelihood, self.item_draws = float(likelihood), int(item_draws)
-        self.moments, self.taste_noise = float(moments), float(taste_noise)
+        self.moments = float(moments)
         self._raw: dict[str, Any] = {}
-        self._held = {
-            "taste": tf.constant(data.taste),
-            "user": tf.constant(data.user),
-            "event": tf.constant(data.event),
-            "owner": tf.constant(data.made.owner, tf.int32),
-            "item": tf.constant(data.made.item, tf.int32),
-            "starts": tf.constant(data.starts, tf.int32),
-            "moments": tf.constant(second_moments(data.taste, taste_noise)),
-        }
+        self._held = HeldLog(data, taste_noise)
 
     @classmethod
     def for_log(
@@ -201,11 +195,11 @@ class BehaviourGame(Game):
 
     def real(self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         """Real rows, with a little noise on the tastes."""
-        owner, item, event = self._rows(batch)
+        users, item, event = self._held.rows(batch)
         return tf.concat(
             [
-                self._tastes(owner, seed),
-                tf.gather(self._held["user"], owner),
+                self._held.tastes(batch, seed)[0],
+                users,
                 tf.gather(self.generator.item_vectors.value, item),
                 event,
                 self._given(batch),
@@ -246,14 +240,12 @@ class BehaviourGame(Game):
     ) -> tf.Tensor:
         """Distance of the tastes' moments, and of their means under each condition."""
         model, given = self.generator, self._given(batch)
-        width = self.data.taste.shape[1]
-        taste, real = fake[:, :width], self._tastes(self._rows(batch)[0], seed)
+        real, _ = self._held.tastes(batch, seed)
+        taste = fake[:, : real.shape[1]]
         drawn = uniform(noise.fold(seed, 23), rows_of(given), 2 * model.get_config()["noise"])
         again = model.tastes(drawn, given)
         free = tf.cast(batch["column"] < 0, tf.float32)
-        return moment_distance(taste, free, self._held["moments"]) + mean_distance(
-            taste, again, real
-        )
+        return moment_distance(taste, free, self._held.moments) + mean_distance(taste, again, real)
 
     def _condition_loss(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Mean over the batch of -log p(chosen category) in the generated rows."""
@@ -268,42 +260,15 @@ class BehaviourGame(Game):
     def _surprise(self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         """Minus the log-likelihood of real rows, given their users' real tastes."""
         model, given = self.generator, self._given(batch)
-        owner, item, event = self._rows(batch)
-        taste, users = self._tastes(owner, seed), tf.gather(self._held["user"], owner)
+        users, item, event = self._held.rows(batch)
+        taste, half = self._held.tastes(batch, seed)
         vectors = tf.gather(model.item_vectors.value, item)
         drawn = uniform(noise.fold(seed, 21), rows_of(given), 2 * model.event_noise)
         columns = columns_surprise(model, taste, given, users, vectors, event, drawn)
-        items, weight = self._history(batch, owner, noise.fold(seed, 22))
+        items, weight = self._held.history(batch, half, self.item_draws, noise.fold(seed, 22))
         logits = model.item_logits(taste, users, given)
         given_one = chosen(logits, item, batch["column"] >= 0)  # what a condition makes of items
         return tf.reduce_mean(columns + given_one) + items_surprise(logits, items, weight)
-
-    def _history(
-        self, batch: Mapping[str, tf.Tensor], owner: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Some items of each row's user, and how much they count: as many as the user has.
-
-        Rows with a condition count nothing: their users' other events do not meet it.
-        """
-        starts = self._held["starts"]
-        start, stop = tf.gather(starts, owner), tf.gather(starts, owner + 1)
-        length = tf.cast(stop - start, tf.float32)
-        share = uniform(seed, rows_of(owner), self.item_draws)
-        place = start[:, None] + tf.cast(share * length[:, None], tf.int32)
-        items = tf.gather(self._held["item"], tf.minimum(place, stop[:, None] - 1))
-        return items, length * tf.cast(batch["column"] < 0, tf.float32)
-
-    # -- parts of rows --------------------------------------------------------------------
-
-    def _rows(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        place = batch["event"]
-        owner, item = (tf.gather(self._held[key], place) for key in ("owner", "item"))
-        return owner, item, tf.gather(self._held["event"], place)
-
-    def _tastes(self, owner: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        taste = tf.gather(self._held["taste"], owner)
-        disturbed = noise.normal_batch(noise.fold(seed, 20), [rows_of(owner), taste.shape[1]])
-        return taste + self.taste_noise * disturbed
 
     def _given(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return conditions(self.generator, batch["column"], batch["choice"])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.behaviour.column_spec import CATEGORY, EVENT, USER, ColumnSpec
@@ -11,6 +12,7 @@ from tfadvrec.models.behaviour.item_table import taste_codes
 from tfadvrec.models.behaviour.tables import Tables, tables
 
 UNCONDITIONAL = 0.5  # share of the rows that are drawn without a condition
+CUTS = 8  # ways in which each user's events are cut in two
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,8 @@ class EncodedLog:
     Attributes:
         made: The columns' values.
         columns: The columns.
-        taste: Tastes, float32 `(users, taste_dimension)`.
+        taste: Tastes, float32 `(CUTS, 2, users, taste_dimension)`, each of half of a user's events.
+        half: In which half each event lies in each cut, int32 `(CUTS, events)`.
         user: Encoded user columns, float32 `(users, width)`.
         event: Encoded event columns, float32 `(events, width)`.
         starts: Where each user's events begin, `(users + 1,)`.
@@ -30,6 +33,7 @@ class EncodedLog:
     made: Tables
     columns: list[ColumnSpec]
     taste: np.ndarray
+    half: np.ndarray
     user: np.ndarray
     event: np.ndarray
     starts: np.ndarray
@@ -63,10 +67,12 @@ class EncodedLog:
             np.concatenate([np.zeros((size, 0), np.float32), *coded[side]], axis=1)
             for side, size in ((USER, len(lengths)), (EVENT, len(made.owner)))
         ]
+        half = np.random.default_rng(seed).integers(0, 2, (CUTS, len(made.owner)), np.int32)
         return cls(
             made,
             columns,
-            taste_codes(log.csr()[made.users], factors),
+            _half_tastes(made, half, factors),
+            half,
             *sides,
             np.concatenate([[0], np.cumsum(lengths)]),
             np.array(choice, np.int32).reshape(len(columns), len(made.owner)),
@@ -114,6 +120,17 @@ class EncodedLog:
         user = rng.integers(0, len(self.starts) - 1, count)
         lengths = np.diff(self.starts)[user]
         return self.starts[user] + np.floor(rng.random(count) * lengths).astype(np.int64)
+
+
+def _half_tastes(made: Tables, half: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Tastes that each half of users' events tells: `(cuts, 2, users, dimension)`."""
+    users, cuts = len(made.users), len(half)
+    row = (2 * np.arange(cuts)[:, None] + half) * users + made.owner
+    item = np.tile(made.item, cuts)
+    shape = (cuts * 2 * users, len(factors))
+    matrix = csr_matrix((np.ones(row.size), (row.ravel(), item)), shape)
+    matrix.data[:] = 1.0
+    return taste_codes(matrix, factors).reshape(cuts, 2, users, -1)
 
 
 def _by_log_frequency(rng: np.random.Generator, values: np.ndarray, count: int) -> np.ndarray:

@@ -48,10 +48,10 @@ def items_surprise(logits: tf.Tensor, items: tf.Tensor, weight: tf.Tensor) -> tf
     Args:
         logits: `(b, n_items)`.
         items: int `(b, draws)`, some of each user's.
-        weight: `(b,)`, how much each user counts.
+        weight: `(b, draws)`, how much each counts.
     """
-    mean = tf.reduce_mean(tf.gather(tf.nn.log_softmax(logits), items, batch_dims=1), axis=1)
-    return -tf.reduce_sum(weight * mean) / tf.maximum(tf.reduce_sum(weight), 1.0)
+    found = tf.gather(tf.nn.log_softmax(logits), items, batch_dims=1)
+    return -tf.reduce_sum(weight * found) / tf.maximum(tf.reduce_sum(weight), 1.0)
 
 
 def chosen(logits: tf.Tensor, choice: tf.Tensor, about: tf.Tensor) -> tf.Tensor:
@@ -71,9 +71,10 @@ def second_moments(taste: np.ndarray, deviation: float) -> np.ndarray:
     """Mean products of real tastes' coordinates, a 1 among them, `(d + 1, d + 1)`.
 
     Args:
-        taste: `(users, d)`.
+        taste: `(..., d)`.
         deviation: Of the noise that is added to them.
     """
+    taste = taste.reshape(-1, taste.shape[-1])
     both = np.concatenate([taste, np.ones((len(taste), 1), taste.dtype)], axis=1)
     found = both.T @ both / len(both)
     return (found + deviation**2 * np.diag([1.0] * taste.shape[1] + [0.0])).astype(np.float32)
