@@ -39,6 +39,7 @@ class Game(BlockTraining, keras.Model):
     Attributes:
         conditions: Keys of an example that are given, not made: they are never interpolated,
             disturbed or penalised.
+        xla_on_cpu: Whether `jit_compile="auto"` means XLA where there is no GPU.
         turn: int32 variable: how many batches there have been.
         discriminator_steps: int32 variable; callbacks may change it.
         instance_noise: float32 variable: deviation of the noise on what the discriminator sees.
@@ -49,6 +50,7 @@ class Game(BlockTraining, keras.Model):
     """
 
     conditions: tuple[str, ...] = ()
+    xla_on_cpu = True
 
     def __init__(
         self,
@@ -192,6 +194,7 @@ class Game(BlockTraining, keras.Model):
         adversarial_weight: float = 1.0,
         instance_noise: float | None = None,
         feature_matching: float = 0.0,
+        jit_compile: bool | str = "auto",
         **options: Any,
     ) -> None:
         """Says how the game is played.
@@ -210,7 +213,9 @@ class Game(BlockTraining, keras.Model):
                 no such noise (a number, 0 too, can be changed while training).
             feature_matching: Weight of the squared distance between the mean features (the input
                 of the discriminator's last layer) of real and generated examples.
-            **options: Keras's, such as `jit_compile` and `run_eagerly`.
+            jit_compile: As in Keras; `"auto"` is XLA, on a CPU only if the game's class says that
+                it is worth compiling for there (`xla_on_cpu`).
+            **options: Keras's, such as `run_eagerly`.
 
         Raises:
             ValueError: A number is out of its range, or the discriminator's optimizer averages.
@@ -224,7 +229,9 @@ class Game(BlockTraining, keras.Model):
         ):
             if not value >= least:
                 raise ValueError(f"{label} must be {least} or more. Received: {value!r}")
-        super().compile(optimizer=discriminator_optimizer, **options)
+        if jit_compile == "auto" and not (self.xla_on_cpu or tf.config.list_logical_devices("GPU")):
+            jit_compile = False
+        super().compile(optimizer=discriminator_optimizer, jit_compile=jit_compile, **options)
         if self.optimizer.use_ema:
             raise ValueError("averaging (use_ema=True) is for the generator's optimizer only.")
         self.generator_optimizer = keras.optimizers.get(generator_optimizer)

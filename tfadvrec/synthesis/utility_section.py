@@ -17,7 +17,7 @@ Builder = Callable[[Interactions], Recommender]
 LEAD = "ndcg@10"
 GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
     "EASE": tuple({"regularization": value} for value in (30.0, 100.0, 300.0, 1000.0)),
-    "ItemKNN": tuple({"neighbours": n, "shrink": s} for n in (50, 200) for s in (0.0, 20.0)),
+    "ItemKNN": tuple({"neighbours": n, "shrink": s} for s in (20.0, 100.0, 0.0) for n in (50, 200)),
 }
 _CLASSES = {"EASE": EASE, "ItemKNN": ItemKNN}
 
