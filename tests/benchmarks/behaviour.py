@@ -40,7 +40,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "movietweetings": {
         "epochs": 2, "batch_size": 200, "model": "ItemKNN", "validation": 0.1,
-        "game": {"item_dimension": 64, "taste_dimension": 48, "item_draws": 8},
+        "game": {
+            "item_dimension": 64, "taste_dimension": 48, "item_draws": 8, "halves": True,
+        },
     },
 }  # fmt: skip
 

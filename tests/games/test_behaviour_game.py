@@ -209,9 +209,9 @@ def test_both_sides_get_gradients_and_all_terms_are_logged(trained):
     assert history["likelihood"][-1] < history["likelihood"][0]
 
 
-def test_a_taste_says_nothing_of_its_rows_event_nor_of_the_items_that_it_should_tell():
+def test_a_taste_of_half_says_nothing_of_its_row_nor_of_the_items_that_it_should_tell():
     log = Interactions.from_arrays([1, 1, 2, 3, 3, 3], [7, 8, 7, 7, 8, 9], time=np.arange(6))
-    game = BehaviourGame.for_log(log, seed=0, taste_noise=0.0, **SMALL)
+    game = BehaviourGame.for_log(log, seed=0, taste_noise=0.0, halves=True, **SMALL)
     data, held = game.data, game._held
     nothing = data.taste[0, 1 - data.half[0, 2], 1]  # the only event of user 2 is in one half
     event = np.repeat(np.arange(6), 50).astype(np.int32)
@@ -229,6 +229,19 @@ def test_a_taste_says_nothing_of_its_rows_event_nor_of_the_items_that_it_should_
         new = data.made.item[(data.made.owner == owner) & own]
         expected = np.isin(row, new) * np.sum(data.made.owner == owner) * (event[n] != 5)
         np.testing.assert_array_equal(counts, expected)
+
+
+def test_a_whole_taste_tells_all_items_of_its_user():
+    log = Interactions.from_arrays([1, 1, 2, 3, 3, 3], [7, 8, 7, 7, 8, 9], time=np.arange(6))
+    game = BehaviourGame.for_log(log, seed=0, taste_noise=0.0, **SMALL)
+    data, held = game.data, game._held
+    batch = {"event": tf.range(6), "column": tf.fill([6], -1)}
+    taste, half = held.tastes(batch, tf.constant([3, 4]))
+    np.testing.assert_array_equal(taste, data.taste[0, 1, data.made.owner])
+    assert len(np.unique(data.taste[0, 1], axis=0)) == 3
+    _, weight = held.history(batch, half, 4, tf.constant([3, 4]))
+    lengths = np.bincount(data.made.owner)[data.made.owner]
+    np.testing.assert_array_equal(weight, np.repeat(lengths[:, None], 4, axis=1))
 
 
 def test_the_game_alone_moves_the_tastes():

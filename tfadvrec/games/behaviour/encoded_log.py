@@ -22,8 +22,9 @@ class EncodedLog:
     Attributes:
         made: The columns' values.
         columns: The columns.
-        taste: Tastes, float32 `(CUTS, 2, users, taste_dimension)`, each of half of a user's events.
-        half: In which half each event lies in each cut, int32 `(CUTS, events)`.
+        taste: Tastes, float32 `(cuts, 2, users, taste_dimension)`: each made of the half of a
+            user's events with the same number, or, with one cut, of all.
+        half: In which half each event lies in each cut, int32 `(cuts, events)`; 0 with one cut.
         user: Encoded user columns, float32 `(users, width)`.
         event: Encoded event columns, float32 `(events, width)`.
         starts: Where each user's events begin, `(users + 1,)`.
@@ -41,7 +42,13 @@ class EncodedLog:
 
     @classmethod
     def of(
-        cls, log: Interactions, columns: list[ColumnSpec], factors: np.ndarray, *, seed: int = 0
+        cls,
+        log: Interactions,
+        columns: list[ColumnSpec],
+        factors: np.ndarray,
+        *,
+        halves: bool = False,
+        seed: int = 0,
     ) -> "EncodedLog":
         """Encodes a log.
 
@@ -49,7 +56,8 @@ class EncodedLog:
             log: The interactions.
             columns: The columns, users' first.
             factors: Item factors, of which tastes are made.
-            seed: What the modes of numbers are drawn from.
+            halves: Whether tastes are made of halves of the users' events.
+            seed: What the modes of numbers and the halves are drawn from.
         """
         made = tables(log)
         coded: dict[str, list[np.ndarray]] = {USER: [], EVENT: []}
@@ -67,11 +75,12 @@ class EncodedLog:
             np.concatenate([np.zeros((size, 0), np.float32), *coded[side]], axis=1)
             for side, size in ((USER, len(lengths)), (EVENT, len(made.owner)))
         ]
-        half = np.random.default_rng(seed).integers(0, 2, (CUTS, len(made.owner)), np.int32)
+        shape = (CUTS if halves else 1, len(made.owner))
+        half = np.random.default_rng(seed).integers(0, 1 + halves, shape, np.int32)
         return cls(
             made,
             columns,
-            _half_tastes(made, half, factors),
+            _half_tastes(made, half, factors) if halves else _tastes(log, made, factors),
             half,
             *sides,
             np.concatenate([[0], np.cumsum(lengths)]),
@@ -120,6 +129,11 @@ class EncodedLog:
         user = rng.integers(0, len(self.starts) - 1, count)
         lengths = np.diff(self.starts)[user]
         return self.starts[user] + np.floor(rng.random(count) * lengths).astype(np.int64)
+
+
+def _tastes(log: Interactions, made: Tables, factors: np.ndarray) -> np.ndarray:
+    """Tastes that all of users' events tell, twice: `(1, 2, users, dimension)`."""
+    return np.stack([taste_codes(log.csr()[made.users], factors)] * 2)[None]
 
 
 def _half_tastes(made: Tables, half: np.ndarray, factors: np.ndarray) -> np.ndarray:

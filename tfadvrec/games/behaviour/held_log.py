@@ -36,14 +36,14 @@ class HeldLog:
     def tastes(
         self, batch: Mapping[str, tf.Tensor], seed: tf.Tensor
     ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        """Tastes of the rows' users, each made of half of the user's events, never of the row's.
+        """Tastes of the rows' users; those of halves are made of the half without the row's event.
 
         Args:
             batch: `"event"`, int `(b,)`.
             seed: What the cuts and the noise are drawn from.
 
         Returns:
-            float32 `(b, dimension)`, and in which cut and of which half it was made, int `(b,)`.
+            float32 `(b, dimension)`, and in which cut and of which half each was made, int `(b,)`.
         """
         place, (cuts, _, users, width) = batch["event"], self.shape
         drawn = uniform(noise.fold(seed, 24), rows_of(place), 1)[:, 0]
@@ -63,8 +63,8 @@ class HeldLog:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Some items of each row's user, and how much they count: as many as the user has.
 
-        Items that the taste was made of count nothing, nor do rows with a condition: their users'
-        other events do not meet it.
+        Items of the half that a taste was made of count nothing, nor do rows with a condition:
+        their users' other events do not meet it.
 
         Args:
             batch: `"event"` and `"column"`, int `(b,)`.
