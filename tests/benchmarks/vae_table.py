@@ -10,13 +10,14 @@ interactions, with as many candidates for each trained model; then everything is
 whole training part, the trained models with five seeds, and the test part is read once.
 
 The trained models are one network. "VAE" is the game of "Adversarial VAE (codes)" with
-`adversarial_weight=0`. "Adversarial VAE
-(weights)" is the VAE against one gradient step on its weight matrices. No model starts from a
-closed form. Writes `results/vae_table.json`, a part for each split.
+`adversarial_weight=0`. "Adversarial VAE (weights)" is the VAE against one gradient step on its
+weight matrices. Each of the two stands beside its twin, "adversary off": the same setting, chosen
+for the adversary, with the adversary's weight at 0. Only against it does a difference speak of the
+adversary; "VAE" has a setting of its own. No model starts from a closed form. Writes
+`results/vae_table.json`, a part for each split; `--chosen` takes the validation figures from there.
 """
 
 import argparse
-import itertools
 import json
 import os
 import pathlib
@@ -59,6 +60,11 @@ GRIDS = {
         {"beta_per_item": 0.01, "epsilon": 0.5, "weight": 1.0},
         {"beta_per_item": 0.01, "epsilon": 2.0, "weight": 1.0},
     ],
+}
+OFF = ", adversary off"
+TWINS = {
+    "Adversarial VAE (codes)": {"adversarial_weight": 0.0},
+    "Adversarial VAE (weights)": {"weight": 0.0},
 }
 CLOSED_GRIDS = {
     "MostPopular": [{}],
@@ -118,21 +124,20 @@ def closed(log: Interactions, name: str, setting: dict) -> keras.Model:
     return getattr(tar, name)(n_users=log.n_users, n_items=log.n_items, **setting).fit(log)
 
 
-def choose(folds: list[Split], name: str, data: str) -> tuple[dict, list[dict]]:
-    """The best setting (and epoch) over validation folds, and every candidate's mean."""
-    tried, metric = [], SELECT[data]
+def tried(folds: list[Split], name: str, data: str) -> list[dict]:
+    """Every candidate's mean over validation folds."""
+    found, metric = [], SELECT[data]
     for setting in CLOSED_GRIDS.get(name, []):
-        found = [measure(closed(f.train, name, setting), f, data).means[metric] for f in folds]
-        tried.append({**setting, metric: fmean(found)})
+        values = [measure(closed(f.train, name, setting), f, data).means[metric] for f in folds]
+        found.append({**setting, metric: fmean(values)})
     for setting in GRIDS.get(name, []):
         runs = [Run(fold.train, setting, seed=100 + n) for n, fold in enumerate(folds)]
         for epoch in EPOCHS:
             pairs = zip(runs, folds, strict=True)
-            found = [measure(run.fit_to(epoch), fold, data).means[metric] for run, fold in pairs]
-            tried.append({**setting, "epochs": epoch, metric: fmean(found)})
-            print(data, name, tried[-1], flush=True)
-    best = max(tried, key=lambda one: one[metric])
-    return {key: value for key, value in best.items() if key != metric}, tried
+            values = [measure(run.fit_to(epoch), fold, data).means[metric] for run, fold in pairs]
+            found.append({**setting, "epochs": epoch, metric: fmean(values)})
+            print(data, name, found[-1], flush=True)
+    return found
 
 
 def row(name: str, setting: dict, results: list, seconds: float, shown: list[str]) -> dict:
@@ -145,26 +150,33 @@ def row(name: str, setting: dict, results: list, seconds: float, shown: list[str
     }
 
 
-def table(split: Split, data: str, seeds: int) -> Iterator[dict]:
+def table(split: Split, data: str, seeds: int, known: dict[str, list[dict]]) -> Iterator[dict]:
     """Chooses, fits anew and tests one model after the other; the table so far after each."""
     folds = [by_ratio(split.train, validation=0, test=0.2, seed=n) for n in range(FOLDS)]
-    rows, candidates, final, shown = [], {}, {}, SHOWN[data]
+    rows, candidates, final, metric = [], {}, {}, SELECT[data]
     for name in [*CLOSED_GRIDS, *GRIDS]:
-        setting, candidates[name] = choose(folds, name, data)
-        results, began = [], time.time()
-        for seed in range(seeds if name in GRIDS else 1):
-            results.append(measure(fitted(split.train, name, setting, seed), split, data))
-            means = results[-1].means
-            print(data, name, setting, *(f"{m} {means[m]:.4f}" for m in shown), flush=True)
-        rows.append(row(name, setting, results, time.time() - began, shown))
-        final[name] = results if len(results) == seeds else results * seeds
+        candidates[name] = known.get(name) or tried(folds, name, data)
+        best = max(candidates[name], key=lambda one: one[metric])
+        setting = {key: value for key, value in best.items() if key != metric}
+        pair = {name: setting}
+        if name in TWINS:
+            pair[name + OFF] = {**setting, **TWINS[name]}
+        for label, chosen in pair.items():
+            count = seeds if name in GRIDS else 1
+            results, began = [], time.time()
+            for seed in range(count):
+                results.append(measure(fitted(split.train, name, chosen, seed), split, data))
+            rows.append(row(label, chosen, results, time.time() - began, SHOWN[data]))
+            final[label] = results * (seeds // count)
+            print(data, label, chosen, *(f"{m} {rows[-1][m]['mean']:.4f}" for m in SHOWN[data]))
         yield {
-            "selection": f"{SELECT[data]} on a fifth of each user's training interactions, mean "
-            f"of {FOLDS} draws",
+            "selection": f"{metric} on a fifth of each user's training interactions, mean of "
+            f"{FOLDS} draws",
             "rows": rows,
             "paired differences": {
-                f"{a} - {b}": {metric: paired(final[a], final[b], metric) for metric in shown}
-                for a, b in itertools.product(GRIDS, ("EASE", "VAE"))
+                f"{a} - {b}": {m: paired(final[a], final[b], m) for m in SHOWN[data]}
+                for a in GRIDS
+                for b in ("EASE", "VAE", a + OFF)
                 if a != b and {a, b} <= set(final)
             },
             "candidates": candidates,
@@ -182,6 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", choices=list(CUTS), action="append", help="both by default")
+    parser.add_argument("--chosen", action="store_true", help="keep the last validation figures")
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path(__file__).parent / "results"
     )
@@ -191,11 +204,13 @@ def main() -> None:
     path = arguments.output / "vae_table.json"
     for data in arguments.data or list(CUTS):
         began = time.time()
-        for part in table(load(folder, data), data, arguments.seeds):
+        report = json.loads(path.read_text()) if path.exists() else {}
+        known = report[data]["candidates"] if arguments.chosen else {}
+        for part in table(load(folder, data), data, arguments.seeds, known):
             part["date"], part["seconds"] = time.strftime("%Y-%m-%d"), round(time.time() - began)
-            report = json.loads(path.read_text()) if path.exists() else {}
             report["command"] = "python -m tests.benchmarks.vae_table"
-            path.write_text(json.dumps({**report, data: part}, indent=1) + "\n")
+            report[data] = part
+            path.write_text(json.dumps(report, indent=1) + "\n")
         show(data, part)
 
 
