@@ -151,7 +151,8 @@ def main() -> None:
             figures = measured(split, made, model)
             found.append({"seed": seed, "generator": label, "seconds": seconds, **figures})
             print(seed, label, json.dumps(figures["js over halves"]), flush=True)
-        write(chosen.output, {"log": chosen.log, "settings": SETTINGS[chosen.log], "runs": found})
+            kept = {"log": chosen.log, "settings": SETTINGS[chosen.log], "runs": found}
+            write(chosen.output, kept)
     if chosen.membership:
         found = attacked(log, chosen.log, chosen.seeds[0])
         write(chosen.output, {"log": chosen.log, "membership": found})
