@@ -188,6 +188,10 @@ def _given(learnt: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     return drawn
 
 
+def _shortest(part: np.ndarray) -> int:
+    return int(np.count_nonzero(part, axis=1).min())
+
+
 def _drawn(real: np.ndarray, arms: dict[str, np.ndarray]) -> bytes:
     figure = figures.blank(11.0, 3.4)
     panels = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.2))
@@ -208,6 +212,10 @@ def _drawn(real: np.ndarray, arms: dict[str, np.ndarray]) -> bytes:
         share = np.arange(1, len(lengths) + 1) / len(lengths)
         panels[3].step(np.maximum(lengths, 1), share, color=colour, lw=1.3, label=label)
     panels[3].set_xscale("log")
+    ticks = [1, 10, 20, 50, 100, 200, 500, 1000]
+    panels[3].set_xticks(ticks, [str(tick) for tick in ticks])
+    panels[3].set_xticks([], minor=True)
+    panels[3].set_xlim(max(1, min(map(_shortest, (real, *arms.values())))) / 1.2)
     panels[3].set_xlabel("ratings of an item")
     panels[3].set_ylabel("share of items with at most so many")
     figures.tidy(panels[3])
