@@ -12,11 +12,13 @@ def row_sums(values: tf.Tensor) -> tf.Tensor:
     `tf.config.experimental.enable_tensor_float_32_execution` allows.
 
     Args:
-        values: Floating-point, `(..., width)` with a known width.
+        values: Floating-point, `(..., width)`.
 
     Returns:
         `(..., 1)`.
     """
     width = values.shape[-1]
+    if width is None:
+        return tf.reduce_sum(values, axis=-1, keepdims=True)
     sums = tf.matmul(tf.reshape(values, [-1, width]), tf.ones([width, 1], values.dtype))
     return tf.reshape(sums, tf.concat([tf.shape(values)[:-1], [1]], 0))

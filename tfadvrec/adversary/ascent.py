@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfadvrec.adversary.magnitude import Magnitude, RowSet, Scene
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.rows import Rows
 
@@ -14,6 +15,7 @@ def ascend(
     gradients: Sequence[tf.Tensor],
     again: Callable[[], Sequence[tf.Tensor]],
     seed: int | tf.Tensor,
+    scene: Scene | None = None,
 ) -> list[tf.Tensor]:
     """Moves the rows up the loss and leaves them there.
 
@@ -23,29 +25,97 @@ def ascend(
         gradients: The gradient at the clean rows, `(n, width)` each.
         again: Gives the gradients at the rows as they have been moved.
         seed: Keys what the perturbation draws.
+        scene: The batch, for sizes that depend on it; without one they know the rows alone.
 
     Returns:
         The perturbation of each set of rows, `(n, width)`.
     """
+    moves = sized(perturbation, rows, gradients, scene)
     if perturbation.steps == 1 and type(perturbation).start is Perturbation.start:
-        deltas = [_step(perturbation, tf.zeros_like(g), g) for g in gradients]
+        deltas = [
+            _step(move, tf.zeros_like(g), g) for move, g in zip(moves, gradients, strict=True)
+        ]
         _shift(rows, deltas)
         return deltas
-    touched = [tf.reduce_any(g != 0, axis=-1, keepdims=True) for g in gradients]
+    touched = [_touched(g) for g in gradients]
     deltas = [
-        tf.where(mask, perturbation.start(part.before, tf.stack([seed, i])), 0)
-        for i, (part, mask) in enumerate(zip(rows, touched, strict=True))
+        tf.where(mask, move.start(part.before, tf.stack([seed, i])), 0)
+        for i, (move, part, mask) in enumerate(zip(moves, rows, touched, strict=True))
     ]
     for step in range(perturbation.steps):
         if step:
             _shift(rows, deltas)
             gradients = again()
         deltas = [
-            tf.where(mask, _step(perturbation, delta, gradient), 0)
-            for delta, gradient, mask in zip(deltas, gradients, touched, strict=True)
+            tf.where(mask, _step(move, delta, gradient), 0)
+            for move, delta, gradient, mask in zip(moves, deltas, gradients, touched, strict=True)
         ]
     _shift(rows, deltas)
     return deltas
+
+
+def iterate(
+    perturbation: Perturbation,
+    rows: Sequence[Rows],
+    gradients: Sequence[tf.Tensor],
+    again: Callable[[], Sequence[tf.Tensor]],
+    seed: int | tf.Tensor,
+    scene: Scene | None = None,
+) -> list[tf.Tensor]:
+    """Moves the rows by power iteration from random directions, and leaves them there.
+
+    Every row may move: the gradients at the clean rows only tell magnitudes which rows count.
+
+    Args:
+        perturbation: How they move; it says how far the probing moves go.
+        rows: What moves.
+        gradients: The gradient at the clean rows, `(n, width)` each.
+        again: Gives the divergence's gradients at the rows as they have been moved.
+        seed: Keys the random directions.
+        scene: The batch, for sizes that depend on it.
+
+    Returns:
+        The perturbation of each set of rows, `(n, width)`.
+    """
+    moves = sized(perturbation, rows, gradients, scene)
+    deltas = [
+        move.start(part.before, tf.stack([seed, i]))
+        for i, (move, part) in enumerate(zip(moves, rows, strict=True))
+    ]
+    for _ in range(perturbation.steps):
+        _shift(rows, [perturbation.probe * delta for delta in deltas])
+        deltas = [
+            _step(move, delta, gradient)
+            for move, delta, gradient in zip(moves, deltas, again(), strict=True)
+        ]
+    _shift(rows, deltas)
+    return deltas
+
+
+def sized(
+    perturbation: Perturbation,
+    rows: Sequence[Rows],
+    gradients: Sequence[tf.Tensor],
+    scene: Scene | None = None,
+) -> list[Perturbation]:
+    """The perturbation of each set of rows, with numbers in place of a `Magnitude`."""
+    if not isinstance(perturbation.epsilon, Magnitude):
+        return [perturbation] * len(rows)
+    if scene is None:
+        sets = [
+            RowSet(str(i), part.before, _touched(g))
+            for i, (part, g) in enumerate(zip(rows, gradients, strict=True))
+        ]
+        scene = Scene(sets, perturbation.norm)
+    sizes = perturbation.epsilon.sizes(scene)
+    return [
+        perturbation.with_size(tf.stop_gradient(tf.cast(size, part.before.dtype)))
+        for size, part in zip(sizes, rows, strict=True)
+    ]
+
+
+def _touched(gradient: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_any(gradient != 0, axis=-1, keepdims=True)
 
 
 def _step(perturbation: Perturbation, delta: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfadvrec.adversary.ascent import ascend
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.rows import VariableRows
-from tfadvrec.adversary.target import Target, embedding_tables
+from tfadvrec.adversary.served import served_tables
+from tfadvrec.adversary.target import Target
 from tfadvrec.losses import BayesianPersonalizedRanking
 
 
@@ -33,7 +34,8 @@ def attack(
         batches: `(inputs, labels)` batches; all of them are in every gradient.
         perturbation: How the variables move. Without gradient steps (`RandomNoise`) every row
             moves and the batches are not read.
-        target: What moves; every embedding table where None. Inputs cannot be attacked here.
+        target: What moves; the tables that the model ranks by where None. Neither inputs nor
+            outputs of layers can be attacked here.
         loss: What is raised, a function of labels and outputs summed over a batch; the pairwise
             logistic loss of BPR where None.
         seed: What random perturbations are drawn from.
@@ -41,11 +43,18 @@ def attack(
     Returns:
         Variable path -> perturbation, an array of the variable's shape.
     """
-    target = target or embedding_tables()
-    if target.kind == "inputs":
-        raise ValueError("attack moves variables; input_features() belongs to AdversarialTraining")
-    variables = target.find(model)
-    rows = [VariableRows(v, whole=target.kind == "variables") for v in variables]
+    if perturbation.divergence is not None:
+        raise ValueError(
+            f"attack raises a loss; {type(perturbation).__name__} looks at no labels. Use "
+            "ProjectedGradient."
+        )
+    if target is not None and target.kind in ("inputs", "outputs"):
+        raise ValueError(
+            f"attack moves variables; a target of {target.kind} belongs to AdversarialTraining"
+        )
+    variables = served_tables(model) if target is None else target.find(model)
+    whole = target is not None and target.kind == "variables"
+    rows = [VariableRows(v, whole=whole) for v in variables]
     gradient = _summed_gradient(model, list(batches), variables, loss, rows)
     first = gradient() if perturbation.steps else [tf.ones_like(part.before) for part in rows]
     try:

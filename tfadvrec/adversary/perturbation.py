@@ -1,10 +1,12 @@
 """How an adversary moves: what every perturbation can do."""
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import tensorflow as tf
 
 from tfadvrec._row_sums import row_sums
+from tfadvrec.adversary.magnitude import Magnitude, checked, restored, stored
 
 NORMS = ("l2", "linf")
 FLOOR = 1e-12
@@ -18,21 +20,26 @@ class Perturbation:
     training, attack and report, for dense rows and for the touched rows of a table alike.
 
     Args:
-        epsilon: The radius, in the units of the rows, 0 or more.
+        epsilon: The radius, in the units of the rows, 0 or more; or a `Magnitude`, which gives
+            each batch's rows their radii.
         norm: `"l2"` bounds a row's length, `"linf"` each coordinate.
 
     Attributes:
         steps: How many gradients the perturbation asks for.
+        averaged: Whether training takes the mean over the points of the way, not the last alone.
+        divergence: What training minimises at the moved point in place of the loss; None for
+            the loss.
     """
 
     steps: int = 1
+    averaged: bool = False
+    divergence: str | None = None
 
-    def __init__(self, epsilon: float, *, norm: str = "l2") -> None:
-        if not epsilon >= 0 or epsilon == float("inf"):
-            raise ValueError(f"epsilon must be a finite number, 0 or more. Received: {epsilon!r}")
+    def __init__(self, epsilon: float | Magnitude, *, norm: str = "l2") -> None:
+        epsilon = checked(epsilon)
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {NORMS}. Received: {norm!r}")
-        self.epsilon, self.norm = float(epsilon), norm
+        self.epsilon, self.norm = epsilon, norm
 
     def start(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """The perturbation before the first step.
@@ -59,17 +66,24 @@ class Perturbation:
         """
         raise NotImplementedError
 
+    def with_size(self, epsilon: tf.Tensor) -> Self:
+        """The same perturbation with a radius for each row, `(n, 1)`, or a scalar tensor."""
+        sized = copy.copy(self)
+        sized.epsilon = epsilon
+        return sized
+
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {"epsilon": self.epsilon, "norm": self.norm}
+        """The constructor's arguments, as plain JSON."""
+        return {"epsilon": stored(self.epsilon), "norm": self.norm}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Perturbation":
         """The perturbation that `get_config` describes."""
-        return cls(**config)
+        return cls(**{**config, "epsilon": restored(config["epsilon"])})
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        config = {**self.get_config(), "epsilon": self.epsilon}
+        settings = ", ".join(f"{key}={value!r}" for key, value in config.items())
         return f"{type(self).__name__}({settings})"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec.adversary.magnitude import Magnitude
 from tfadvrec.adversary.perturbation import NORMS, Perturbation, direction, project
 
 
@@ -28,7 +29,7 @@ class ProjectedGradient(Perturbation):
 
     def __init__(
         self,
-        epsilon: float,
+        epsilon: float | Magnitude,
         *,
         steps: int = 3,
         step_size: float | None = None,
@@ -51,9 +52,8 @@ class ProjectedGradient(Perturbation):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "epsilon": self.epsilon,
+            **super().get_config(),
             "steps": self.steps,
             "step_size": self.step_size,
-            "norm": self.norm,
             "projection": self.projection,
         }

@@ -1,10 +1,11 @@
-"""What an attack moves, as rows: tables, looked-up rows of tables, weights, inputs."""
+"""What an attack moves, as rows: tables, looked-up rows of them, weights, inputs, outputs."""
 
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
+from tfadvrec.adversary.outputs import Called
 from tfadvrec.optimizers.row_slots import Slots
 
 
@@ -13,9 +14,13 @@ class Rows(Protocol):
 
     Attributes:
         before: The rows before the attack, `(n, width)`.
+        name: What they are the rows of.
+        per_example: Whether they belong to the examples of the batch, in their order.
     """
 
     before: tf.Tensor
+    name: str
+    per_example: bool
 
     def flat(self, gradient: Any) -> tf.Tensor:
         """A gradient of these rows as a matrix `(n, width)`."""
@@ -37,6 +42,7 @@ class VariableRows:
 
     def __init__(self, variable: keras.Variable, *, whole: bool) -> None:
         self.variable, self.whole = variable, whole
+        self.name, self.per_example = variable.path, False
         self.values = tf.identity(variable.value)
         self.before = self.flat(self.values)
 
@@ -64,6 +70,7 @@ class LookUpRows:
 
     def __init__(self, table: keras.Variable, slots: Slots, shifts: dict[int, tf.Tensor]) -> None:
         self.key, self.slots, self.shifts = id(table), slots, shifts
+        self.name, self.per_example = table.path, False
         self.before = slots.read(table.value)
 
     def flat(self, gradient: tf.IndexedSlices) -> tf.Tensor:
@@ -86,6 +93,7 @@ class InputRows:
 
     def __init__(self, inputs: list[Any], position: int) -> None:
         self.inputs, self.position = inputs, position
+        self.name, self.per_example = f"input {position}", True
         self.values = inputs[position]
         self.before = self.flat(self.values)
 
@@ -97,3 +105,38 @@ class InputRows:
 
     def restore(self) -> None:
         self.inputs[self.position] = self.values
+
+
+class OutputRows:
+    """The vectors, or the examples, of one output of a layer; in float32 at least.
+
+    Args:
+        called: The output in the clean pass.
+        per: `"vector"` or `"example"`.
+        shifts: Where the output's shift is put.
+    """
+
+    def __init__(self, called: Called, per: str, shifts: dict[int, tf.Tensor]) -> None:
+        self.place, self.shifts = called.place, shifts
+        self.name, self.per_example = called.layer, True
+        shape = called.value.shape
+        if shape.rank is None or shape.rank < (2 if per == "vector" else 1):
+            raise ValueError(
+                f"outputs_of(per={per!r}) needs outputs of shape (batch, ..., width). "
+                f"{called.layer!r} gives {shape}. Name another layer, or use per='example'."
+            )
+        self.width = shape[-1] if per == "vector" else shape[1:].num_elements()
+        self.before = tf.stop_gradient(self.flat(called.value))
+
+    def flat(self, gradient: Any) -> tf.Tensor:
+        values = tf.convert_to_tensor(gradient)
+        if values.dtype.size < 4:
+            values = tf.cast(values, tf.float32)
+        width = [tf.shape(values)[0], -1] if self.width is None else [-1, self.width]
+        return tf.reshape(values, width)
+
+    def shift(self, delta: tf.Tensor) -> None:
+        self.shifts[self.place] = delta
+
+    def restore(self) -> None:
+        self.shifts.pop(self.place, None)

@@ -1,4 +1,4 @@
-"""What an adversary attacks: embedding tables, input features, or variables by name."""
+"""What an adversary attacks: embedding tables, outputs of layers, input features, variables."""
 
 import re
 from collections.abc import Sequence
@@ -10,26 +10,29 @@ import keras
 
 @dataclass(frozen=True)
 class Target:
-    """What is attacked; made by `embedding_tables`, `variables` or `input_features`.
+    """What is attacked; made by `embedding_tables`, `outputs_of`, `variables`, `input_features`.
 
     Attributes:
-        kind: `"tables"` (row by row), `"variables"` (each as one row) or `"inputs"` (example by
-            example).
-        pattern: A regular expression that a variable's path must contain, or None for all.
+        kind: `"tables"` (row by row), `"variables"` (each as one row), `"inputs"` (example by
+            example) or `"outputs"` (of layers, `per` vector or example).
+        pattern: A regular expression that a variable's path must contain, or None for all; that
+            a layer's path must contain.
         names: The inputs' names, or None for every floating-point input.
+        per: What has a length of its own in an output: `"vector"` or `"example"`.
     """
 
     kind: str
     pattern: str | None = None
     names: tuple[str, ...] | None = None
+    per: str = "vector"
 
     def find(self, model: keras.Model) -> list[keras.Variable]:
-        """The variables under attack, in the model's order; none for a target of inputs.
+        """The variables under attack, in the model's order; none where no variable is.
 
         Raises:
             ValueError: The model has none.
         """
-        if self.kind == "inputs":
+        if self.kind in ("inputs", "outputs"):
             return []
         if self.kind == "tables":
             tables = {
@@ -89,6 +92,39 @@ def embedding_tables(pattern: str | None = None) -> Target:
         pattern: A regular expression that the table's path must contain, or None for all.
     """
     return Target("tables", pattern=pattern)
+
+
+def outputs_of(pattern: str, per: str = "vector") -> Target:
+    """What layers give out, call by call, on its way through the model.
+
+    Each call's own output moves: a user that a batch holds twice may move two ways.
+
+    Args:
+        pattern: A regular expression that the layer's path (`"tower/dense"`) must contain, up to
+            some part of the layer's own name: `"tower"` is the tower, not what it holds.
+        per: `"vector"`: every vector along the last axis is a row with a direction of its own;
+            `"example"`: everything that one example has in the output is one row.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> import tfadvrec as tar
+    >>> hidden = keras.layers.Dense(8, activation="relu", name="hidden")
+    >>> model = keras.Sequential([keras.Input((4,)), hidden, keras.layers.Dense(1)])
+    >>> target = tar.adversary.outputs_of("hidden")
+    >>> robust = tar.AdversarialTraining(model, tar.FastGradient(0.1), target=target)
+    >>> robust.compile("sgd", loss="mse")
+    >>> history = robust.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0).history
+    >>> history["adversarial_loss"][0] > history["loss"][0]
+    True
+
+    Reference: Miyato et al., Adversarial Training Methods for Semi-Supervised Text
+    Classification, ICLR 2017, equation 5, for one row a sequence of vectors.
+    """
+    if per not in ("vector", "example"):
+        raise ValueError(f'per must be "vector" or "example". Received: {per!r}')
+    return Target("outputs", pattern=pattern, per=per)
 
 
 def variables(pattern: str) -> Target:

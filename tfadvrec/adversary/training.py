@@ -1,5 +1,6 @@
 """Training against an adversary: minimum over the weights, maximum over the perturbation."""
 
+import functools
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfadvrec.adversary.ascent import ascend
 from tfadvrec.adversary.batch import Batch, Pass
+from tfadvrec.adversary.climb import climb
+from tfadvrec.adversary.epoch_count import EpochCount
+from tfadvrec.adversary.magnitude import Magnitude, Scene
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.target import Target, embedding_tables
 from tfadvrec.optimizers.row_slots import RowSlots
@@ -22,8 +25,9 @@ class AdversarialTraining(BlockTraining, keras.Model):
 
     A step is: a clean pass, whose gradient is the attack's first step; the target moves; a pass
     at the moved point; the target moves back, bit for bit (an embedding table never moves: its
-    look-ups are shifted); one update with `gradient + weight * adversarial gradient`. Saving or
-    exporting this model saves or exports the model inside; the perturbation is never part of it.
+    look-ups are shifted, as are outputs of layers); one update with
+    `gradient + weight * adversarial gradient`. Saving or exporting this model saves or exports
+    the model inside; the perturbation is never part of it.
 
     The attack follows the gradient of the compiled loss, without what `add_loss` and weight
     regularisers add to it; a model that has no compiled loss, or a `compute_loss` of its own, is
@@ -80,6 +84,8 @@ class AdversarialTraining(BlockTraining, keras.Model):
         self.model, self.perturbation, self.weight = model, perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
         self._row_slots = RowSlots()
+        counts = getattr(perturbation.epsilon, "counts_epochs", False)
+        self._epochs = EpochCount() if counts else None
         self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
         self.built = model.built
 
@@ -109,6 +115,17 @@ class AdversarialTraining(BlockTraining, keras.Model):
         # the precision of the model inside has decided whether the loss is scaled
         options["auto_scale_loss"] = False
         super().compile(optimizer=self.model.optimizer, **options)
+
+    def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
+        """As in Keras; sizes that grow with the epochs are told which one it is."""
+        if self._epochs is not None:
+            given = options.get("callbacks") or []
+            if isinstance(given, keras.callbacks.CallbackList):
+                given.append(self._epochs)
+            else:
+                several = isinstance(given, list | tuple)
+                options["callbacks"] = [*(given if several else [given]), self._epochs]
+        return super().fit(x, y, *positional, **options)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -152,16 +169,9 @@ class AdversarialTraining(BlockTraining, keras.Model):
         # the adversarial passes draw the clean pass's dropout masks
         same = [seeds.get(id(v), value) for v, value in zip(state, after, strict=True)]
         try:
-            _assign(state, same)
-            ascend(
-                self.perturbation,
-                batch.rows,
-                clean.attack,
-                lambda: _after(_assign(state, same), batch.attack_gradients()),
-                self._seed(),
-            )
-            _assign(state, same)
-            moved = batch.moved_pass()
+            renew = functools.partial(_assign, state, same)
+            scene = self._scene(batch, clean)
+            moved = climb(self.perturbation, batch, clean, renew, self._seed(), scene)
         finally:
             for rows in batch.rows:
                 rows.restore()
@@ -212,6 +222,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
                 "kind": self.target.kind,
                 "pattern": self.target.pattern,
                 "names": self.target.names and list(self.target.names),
+                "per": self.target.per,
             },
             "seed": self.seed,
             "name": self.name,
@@ -236,6 +247,13 @@ class AdversarialTraining(BlockTraining, keras.Model):
         _assign(self._adversarial_tracker.variables, clean)
         return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
 
+    def _scene(self, batch: Batch, clean: Pass) -> Scene | None:
+        if not isinstance(self.perturbation.epsilon, Magnitude):
+            return None
+        steps = tf.convert_to_tensor(self.optimizer.iterations)
+        epoch = None if self._epochs is None else self._epochs.now.value()
+        return batch.scene(clean, self.perturbation.norm, step=steps, epoch=epoch)
+
     def _seed(self) -> tf.Tensor:
         return tf.cast(self.optimizer.iterations, tf.int32) + self.seed * 1_000_003
 
@@ -259,7 +277,3 @@ class AdversarialTraining(BlockTraining, keras.Model):
 def _assign(variables: list[keras.Variable], values: list[tf.Tensor]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _after(_: None, value: Any) -> Any:
-    return value
