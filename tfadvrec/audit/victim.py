@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.adversary import FastGradient, ProjectedGradient, RandomNoise, embedding_tables
+from tfadvrec.adversary import FastGradient, ProjectedGradient, RandomNoise, served_tables
 from tfadvrec.audit.attack_names import NOISE, PLAIN, SINGLE, WORST
 from tfadvrec.audit.attacker import Attacker, Deltas
 from tfadvrec.audit.evidence import Evidence
@@ -67,7 +67,7 @@ class Victim:
     def prepare(self, batches: Any, loss: Any) -> None:
         """Compiles the attack, or notes why there is nothing to attack."""
         try:
-            tables = embedding_tables().find(self.model)
+            tables = served_tables(self.model)
         except (ValueError, AttributeError):
             self.reason = (
                 f"{type(self.model).__name__} has no trainable embedding tables, so there are no "

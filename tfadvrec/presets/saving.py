@@ -151,8 +151,8 @@ def _tensors(model: Any, dtype: str, probe: Mapping[str, Any] | None) -> dict[st
     if not model.built:
         raise PresetError("the model has no weights yet: call or build it before it is saved.")
     variables = flat_names(model)
+    questions = make_probe(model, probe)  # first: a model may bring tables up to date to answer
     arrays = {name: variable.numpy() for name, variable in variables.items()}
-    questions = make_probe(model, probe)
     if dtype == "float16":
         arrays = {n: _half(n, a) if a.dtype.kind == "f" else a for n, a in arrays.items()}
     parts = {files.WEIGHTS: write_tensors(arrays)}

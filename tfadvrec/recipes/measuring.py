@@ -143,11 +143,11 @@ class Measuring:
 
 
 def embedding_tables(model: Any) -> list[Any]:
-    """A model's embedding tables; none for a model without."""
+    """The embedding tables that a model ranks by; none for a model without."""
     from tfadvrec import adversary
 
     try:
-        return adversary.embedding_tables().find(model)
+        return adversary.served_tables(model)
     except ValueError:
         return []
 
