@@ -31,5 +31,8 @@ __getattr__, __dir__, __all__ = face(
         "histories": "row_sampling",
         "Block": "block",
         "RowBlock": "row_block",
+        "sequences": "sequence_sampling",
+        "SequenceBlock": "sequence_block",
+        "ClickLog": "click_log",
     },
 )

@@ -16,8 +16,8 @@ class RowBlock(tf.experimental.ExtensionType):
         steps: int32 `()`, how many of the `size` batches there are; those behind them are padding.
         seed: int32 `(2,)`: a key of this epoch, and the number of the first batch.
         tables: Name -> tensor whose leading axis the positions count.
-        label: Name of the table that becomes multi-hot labels, or an empty text for none.
-        width: Width of those labels.
+        label: Name of the table that becomes the labels, or an empty text for none.
+        width: Width of multi-hot labels; 0 where the table holds the labels themselves.
     """
 
     chosen: tf.Tensor
@@ -39,10 +39,11 @@ class RowBlock(tf.experimental.ExtensionType):
             drawn: What `draw` gave.
 
         Returns:
-            The gathered rows by name, or `(rows, labels (batch, width))`.
+            The gathered rows by name, or `(rows, labels)`.
         """
         chosen = self.chosen[step]
         rows = {name: tf.gather(table, chosen) for name, table in self.tables.items()}
         if not self.label:
             return rows
-        return rows, multi_hot(rows.pop(self.label), self.width)
+        label = rows.pop(self.label)
+        return rows, multi_hot(label, self.width) if self.width else label

@@ -14,21 +14,29 @@ from tfadvrec.data.row_block import RowBlock
 
 
 def rows(
-    tables: Mapping[str, Any], *, batch_size: int, seed: int = 0, block: int | None = None
+    tables: Mapping[str, Any],
+    *,
+    batch_size: int,
+    label: str = "",
+    seed: int = 0,
+    block: int | None = None,
 ) -> tf.data.Dataset:
     """Rows of arrays in an order of its own each epoch, as dictionaries of batches.
 
     Args:
         tables: Name -> array `(n, ...)`; all have the same number of rows.
         batch_size: Rows in a batch; the last incomplete batch of an epoch is dropped.
+        label: The table that is the labels, or an empty text for none.
         seed: What the order is drawn from.
         block: Batches in a `RowBlock`, run in one compiled step; None gives plain batches.
 
     Returns:
-        A dataset of `{name: (batch, ...)}`, or of blocks; one pass is one epoch.
+        A dataset of `{name: (batch, ...)}`, of `({name: (batch, ...)}, labels)`, or of blocks; one
+        pass is one epoch.
 
     Raises:
-        DataError: The arrays differ in length, or a batch has more rows than they.
+        DataError: The arrays differ in length, a batch has more rows than they, or there is no
+            table of labels by that name.
 
     Example:
 
@@ -37,7 +45,9 @@ def rows(
     TensorShape([4])
     """
     tensors = {name: tf.convert_to_tensor(table) for name, table in tables.items()}
-    return _dataset(tensors, batch_size, seed, block)
+    if label and label not in tensors:
+        raise DataError(f"there is no table {label!r} of labels; there are {sorted(tensors)}.")
+    return _dataset(tensors, batch_size, seed, block, label=label)
 
 
 def histories(

@@ -155,12 +155,19 @@ def make_adversary(model: Any, settings: Mapping[str, Any], *, seed: int) -> Any
     settings = dict(settings)
     weight = settings.pop("weight", 1.0)
     target, pattern = settings.pop("target", "embedding_tables"), settings.pop("pattern", None)
-    targets = ("embedding_tables", "input_features", "variables")
+    per = settings.pop("per", None)
+    targets = ("embedding_tables", "input_features", "outputs_of", "variables")
     if target not in targets:
         raise RecipeError(unknown("adversary", target, targets, what="target ="))
-    if target == "variables" and pattern is None:
-        raise RecipeError('adversary: target = "variables" needs pattern = "...".')
-    attacked = getattr(adversary, target)(*([] if pattern is None else [pattern]))
+    if target in ("outputs_of", "variables") and pattern is None:
+        raise RecipeError(f'adversary: target = "{target}" needs pattern = "...".')
+    if per is not None and (target != "outputs_of" or per not in ("vector", "example")):
+        raise RecipeError(
+            'adversary: per must be "vector" or "example", and belongs to target = "outputs_of"; '
+            f"got per = {per!r} with target = {target!r}."
+        )
+    arguments = [argument for argument in (pattern, per) if argument is not None]
+    attacked = getattr(adversary, target)(*arguments)
     settings["class"] = settings.pop("perturbation")
     names = ("FastGradient", "ProjectedGradient", "RandomNoise")
     known = {name: getattr(adversary, name) for name in names}

@@ -43,6 +43,10 @@ SAMPLING = {
     },
     "in_batch": {"batch_size": [int], "block": (str, int)},
     "histories": {"batch_size": [int], "side": str, "block": (str, int)},
+    "sequences": {
+        "batch_size": [int], "length": int, "negatives": int, "candidates": str, "strategy": str,
+        "windows": int, "block": (str, int),
+    },
 }  # fmt: skip
 STAGE = {
     "epochs": [int], "learning_rate": NUMBER, "adversary": dict, "game": bool,
@@ -59,6 +63,7 @@ GAME_PARTS = (
 ADVERSARY = {
     "perturbation": [str], "epsilon": [*NUMBER], "steps": int, "step_size": NUMBER, "norm": str,
     "projection": str, "weight": NUMBER, "target": str, "pattern": str,
+    "per": str,
 }  # fmt: skip
 EVALUATION = {
     "k": list, "metrics": list, "candidates": str, "baselines": list, "attack": dict,

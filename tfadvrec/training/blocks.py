@@ -9,15 +9,16 @@ import tensorflow as tf
 
 from tfadvrec.data.block import Block
 from tfadvrec.data.row_block import RowBlock
+from tfadvrec.data.sequence_block import SequenceBlock
 from tfadvrec.training.gradients import ready
 
-BLOCKS = (Block, RowBlock)
+BLOCKS = (Block, RowBlock, SequenceBlock)
 SPECS = tuple(kind.Spec for kind in BLOCKS)
 
 
 def run_block(
     model: keras.Model,
-    block: Block | RowBlock,
+    block: Block | RowBlock | SequenceBlock,
     step: Callable[[Any], Mapping[str, tf.Tensor]],
     *,
     jit_compile: bool = True,
@@ -58,7 +59,8 @@ class BlockTraining:
     that needs a step of its own overrides `train_on`, which is always given one batch.
 
     XLA compiles the loop over a block wherever the layers support it, on a CPU too, where Keras's
-    `jit_compile="auto"` leaves plain steps uncompiled; `compile(jit_compile=False)` forbids it.
+    `jit_compile="auto"` leaves plain steps uncompiled; `compile(jit_compile=False)` forbids it. A
+    layer whose work has no XLA form says so with `uncompiled_by_design = True`.
     """
 
     _jit_asked: bool | str | None = "auto"
@@ -101,9 +103,21 @@ class BlockTraining:
 
     def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; blocks are compiled first, as in `fit`."""
+        self._settle()
         if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS):
             self._compile_blocks(x.element_spec, "test")
         return super().evaluate(x, y, *positional, **options)
+
+    def predict(self, x: Any = None, *positional: Any, **options: Any) -> Any:
+        """As in Keras."""
+        self._settle()
+        return super().predict(x, *positional, **options)
+
+    def _settle(self) -> None:
+        """Lets layers bring up to date what they keep for inference."""
+        for layer in self._flatten_layers():
+            if hasattr(layer, "settle"):
+                layer.settle()
 
     def train_step(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step: a batch as Keras knows it, or a `Block` of batches."""
@@ -159,9 +173,11 @@ class BlockTraining:
         self.build_on(none.batch(0))
         if not self._compiles_blocks():
             return
-        without = sorted({layer.name for layer in self._flatten_layers() if not layer.supports_jit})
+        without = [layer for layer in self._flatten_layers() if not layer.supports_jit]
         if without:
-            self._fall_back(f"layers {without} do not support it")
+            meant = all(getattr(layer, "uncompiled_by_design", False) for layer in without)
+            names = sorted({layer.name for layer in without})
+            self._fall_back(f"layers {names} do not support it", quiet=meant)
             return
         if self.steps_per_execution > 1:
             return
@@ -176,15 +192,16 @@ class BlockTraining:
             return
         self._compiled_for = (getattr(self, name), spec)
 
-    def _fall_back(self, why: str) -> None:
+    def _fall_back(self, why: str, *, quiet: bool = False) -> None:
         if self._jit_asked is True:
             raise ValueError(f"jit_compile=True, but XLA cannot compile {self.name!r}: {why}")
-        warnings.warn(
-            f"XLA cannot compile the step of {self.name!r}: {why}. Blocks run "
-            "uncompiled: the same results, several times slower. Pass jit_compile=False to "
-            "compile() to say that this is meant.",
-            stacklevel=4,
-        )
+        if not quiet:
+            warnings.warn(
+                f"XLA cannot compile the step of {self.name!r}: {why}. Blocks run "
+                "uncompiled: the same results, several times slower. Pass jit_compile=False to "
+                "compile() to say that this is meant.",
+                stacklevel=4,
+            )
         self._jit_asked, self.train_function, self.test_function = False, None, None
 
     def build_on(self, data: Any) -> None:
@@ -196,7 +213,7 @@ class BlockTraining:
         self._symbolic_build(data_batch=data)
 
 
-def _no_steps(spec: Any) -> Block | RowBlock:
+def _no_steps(spec: Any) -> Block | RowBlock | SequenceBlock:
     """A block of a dataset's shapes with nothing in it."""
     zeros = [tf.zeros(p.shape, p.dtype) for p in tf.nest.flatten(spec, expand_composites=True)]
     return tf.nest.pack_sequence_as(spec, zeros, expand_composites=True)

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = face(
         "MostPopular": "most_popular",
         "ItemKNN": "item_knn",
         "PureSVD": "pure_svd",
+        "SpectralFilter": "spectral_filter",
         "EASE": "ease",
         "ContentKNN": "content_knn",
         "GenreMean": "genre_mean",
