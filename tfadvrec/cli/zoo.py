@@ -1,5 +1,6 @@
 """`tfadvrec zoo`: list, show and train presets."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,8 +147,7 @@ def train(
 
 def _markdown(records: list[dict[str, Any]]) -> str:
     """The presets as a Markdown table: means over seeds on the test part, with their spread."""
-    attacks = dict.fromkeys(r["attack"] for r in records if r["attack"])
-    columns = ["HR@10", "nDCG@10", *(f"nDCG@10 {attack}" for attack in attacks)]
+    columns = ["HR@10", "nDCG@10", "beside the twin, clean", "kept where the twin has lost half"]
     lines = ["| preset | model | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
     for r in records:
         cells = [_spread(r["test"], "hr@10"), _spread(r["test"], METRIC)]
@@ -155,10 +155,51 @@ def _markdown(records: list[dict[str, Any]]) -> str:
             cells[0] = "recipe only"
         elif r["utility"]:
             cells[0] = f"ranking learnt from what it makes: {_spread(r, 'utility')} of real"
-        cells += [_spread(r["attacked"], METRIC) if r["attack"] == a else "" for a in attacks]
+        cells += _defended(r["defence"])
         name = f"[{r['name']}](zoo/{r['family']}/{r['name']})"
         lines.append(f"| {name} | {r['class']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _defended(found: dict[str, Any] | None) -> list[str]:
+    """The clean price of a defence, and what it keeps, with the size of the attack."""
+    if found is None:
+        return ["", ""]
+    kept = f"{found['kept']:.0%} at {found['size']:.2f}"
+    if not found["halved"]:
+        kept += f" (twin {found['twin_kept']:.0%})"
+    return [f"{found['clean']:+.1%}", kept]
+
+
+@app.command()
+def figure(
+    output: Annotated[Path, typer.Argument(help="The PNG that is written.")],
+    size: Annotated[
+        float, typer.Option(help="The attack's size, relative to a model's mean row norm.")
+    ] = 0.3,
+) -> None:
+    """Draw accuracy against robustness, one point a preset, arrows from twins to the defended.
+
+    Example:
+
+        tfadvrec zoo figure zoo.png
+    """
+    from tfadvrec.presets import files, zoo
+    from tfadvrec.presets.zoo_figure import zoo_figure
+
+    presets = {
+        name: (folder.parent.name, _metrics(folder))
+        for name, folder in zoo.folders().items()
+        if (folder / files.MANIFEST).is_file()
+    }
+    shown = zoo_figure(presets, output, size=size)
+    say(f"wrote {output} with {len(shown)} presets: {', '.join(shown)}")
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    from tfadvrec.presets import files
+
+    return files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
 
 
 def _spread(figures: dict[str, Any], metric: str) -> str:
@@ -188,6 +229,7 @@ def card(
 def _record(name: str, folder: Path) -> dict[str, Any]:
     """What a list says of a preset, from its recipe, manifest and figures alone."""
     from tfadvrec.presets import files
+    from tfadvrec.presets.defence import defence
     from tfadvrec.recipes.recipe import load_recipe
 
     recipe = load_recipe(folder / files.RECIPE)
@@ -205,9 +247,10 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
         "attack": None,
         "attacked": {},
         "utility": None,
+        "defence": None,
     }
     if trained:
-        metrics = files.parse_json(files.read_file(folder, files.METRICS), files.METRICS)
+        metrics = _metrics(folder)
         own = metrics.get("models", {}).get(recipe.name, {})
         attacked = [s for s in own if s.startswith("attacked ")]
         record["test"] = own.get("test", {})
@@ -215,6 +258,8 @@ def _record(name: str, folder: Path) -> dict[str, Any]:
         if attacked:
             record["attack"] = attacked[len(attacked) // 2]
             record["attacked"] = own[record["attack"]]
+            found = defence(metrics, recipe.name, METRIC)
+            record["defence"] = None if found is None else asdict(found)
     return record
 
 

@@ -18,7 +18,9 @@ class PooledEncoder(keras.layers.Layer):
     not import `keras-hub`.
 
     Frozen: `vectors` are computed once and given to a model as any other vectors. Tuned:
-    `model.attach_encoder(name, encoder, inputs)`, `compile`, `fit`, `model.detach_encoder(name)`.
+    `model.attach_encoder(name, encoder, inputs)`, `compile`, `fit`, `model.detach_encoder(name)`;
+    a layer of the backbone that the tokens' vectors do not pass, such as BERT's `pooled_dense`, is
+    frozen before: `backbone.get_layer("pooled_dense").trainable = False`.
 
     Args:
         backbone: The backbone.
@@ -40,6 +42,9 @@ class PooledEncoder(keras.layers.Layer):
         Returns:
             `(batch, width)`.
         """
+        own = getattr(self.backbone, "input", None)
+        if isinstance(own, Mapping):  # a functional model warns of another order of the names
+            inputs = {name: inputs[name] for name in own}
         given = self.backbone(inputs, training=training)
         tokens = given["sequence_output"] if isinstance(given, Mapping) else given
         mask = ops.cast(inputs["padding_mask"], tokens.dtype)[..., None]
