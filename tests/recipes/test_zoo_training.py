@@ -11,11 +11,13 @@ from tfadvrec.recipes.zoo_training import check_twin
 
 @pytest.fixture(scope="module")
 def folder(small_recipe, small_split, tmp_path_factory):
+    zoo = tmp_path_factory.mktemp("zoo")
     return train_preset(
         small_recipe,
-        tmp_path_factory.mktemp("zoo") / "small_apr",
+        zoo / "small_apr",
         split=small_split,
         find_twin=small_recipe.undefended,
+        twin_folder=zoo / "small_bpr",
     )
 
 
@@ -45,6 +47,25 @@ def test_figures_stand_beside_the_twin_and_the_baselines(folder):
     assert against["difference"] == pytest.approx(means[0] - means[1])
     assert against["low"] <= against["difference"] <= against["high"]
     assert "leaks time" in metrics["split"]
+
+
+def test_the_twins_preset_is_of_the_same_runs(folder, small_recipe):
+    both = [
+        json.loads((path / "metrics.json").read_text())
+        for path in (folder, folder.with_name("small_bpr"))
+    ]
+    assert list(both[1]["models"]) == ["small_bpr", "MostPopular"]
+    assert both[1]["models"]["small_bpr"] == both[0]["models"]["small_bpr"]
+    assert "twin" not in both[1]
+    assert presets.load(folder.with_name("small_bpr")).n_items == presets.load(folder).n_items
+    other = small_recipe.replace(evaluation={**small_recipe.evaluation, "k": [5]})
+    with pytest.raises(RecipeError, match="measured otherwise"):
+        train_preset(
+            other,
+            folder.with_name("x"),
+            find_twin=small_recipe.undefended,
+            twin_folder=folder.with_name("y"),
+        )
 
 
 def test_the_folder_says_where_it_comes_from(folder, small_text, small_recipe, small_split):

@@ -109,11 +109,16 @@ def train(
         Path | None,
         typer.Option(help="A folder or zip with the files of the recipe's data set."),
     ] = None,
+    twin: Annotated[
+        bool,
+        typer.Option("--twin", help="Write the undefended twin's preset too, of the same runs."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a preset from its recipe: all seeds, its undefended twin, baselines, figures.
 
-    With --output the weights are written even where the zoo ships none.
+    With --output the weights are written even where the zoo ships none. With --twin the twin's
+    folder lies beside.
 
     Examples:
 
@@ -135,8 +140,11 @@ def train(
 
     place = {} if data is None else {"path": str(data)}
     split = make_split(recipe.replace(data={**recipe.data, **place}))
+    options = {"twin_folder": Path(output).parent / recipe.twin} if twin and recipe.twin else {}
     with progress() as told:
-        folder = train_preset(recipe, output, split=split, weights=weights, progress=told)
+        folder = train_preset(
+            recipe, output, split=split, weights=weights, progress=told, **options
+        )
     record = _record(folder.name, folder)
     if json:
         print_json(record)

@@ -28,6 +28,7 @@ def train_preset(
     split: Any = None,
     find_twin: Callable[[str], Recipe] = load_recipe,
     weights: bool | None = None,
+    twin_folder: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Trains a recipe and its undefended twin with every seed, measures them, writes the preset.
@@ -41,18 +42,23 @@ def train_preset(
         split: A split to use in place of the recipe's data.
         find_twin: Gives the recipe of the twin's name.
         weights: Whether to write the weights; by default what the recipe says of the zoo.
+        twin_folder: Where to write the twin's preset, which is trained anyway; None for nowhere.
         progress: Called with a text, how much is done, and of how much.
 
     Returns:
         The folder.
 
     Raises:
-        RecipeError: When the twin is not the same training without the adversary.
+        RecipeError: When the twin is not the same training without the adversary, or is to be
+            written and is measured otherwise.
     """
     from tfadvrec.recipes.making import make_split
 
     check_replaceable(folder, known=files.NAMES)
     twin = check_twin(recipe, find_twin(recipe.twin)) if recipe.twin else None
+    if twin_folder is not None:
+        check_replaceable(twin_folder, known=files.NAMES)
+        _check_alike(recipe, twin)
     split = make_split(recipe) if split is None else split
     if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
         runs = [run_recipe(recipe, split=split, seed=s, progress=progress) for s in recipe.seeds]
@@ -62,7 +68,7 @@ def train_preset(
         return _written(recipe, runs[0], split, folder, metrics, weights)
     measuring = Measuring(recipe, split)
     figures: dict[str, list[dict[str, Any]]] = {}
-    shipped = None
+    shipped: dict[str, Run] = {}
     for entry in filter(None, (recipe, twin)):
         seeds = recipe.seeds if not entry.closed_form else recipe.seeds[:1]
         for seed in seeds:
@@ -71,16 +77,32 @@ def train_preset(
                 progress(f"measuring {entry.name}, seed {seed}", 0, 1)
             found = {**measuring.clean(run.model), **measuring.attacked(run.model)}
             figures.setdefault(entry.name, []).append(found)
-            shipped = shipped or run
+            shipped.setdefault(entry.name, run)
     names = [n for n in recipe.evaluation.get("baselines", []) if n != recipe.model["class"]]
     baselines = measuring.baselines(names)
     for name, run in baselines.items():
         figures[_label(name, run)] = [measuring.clean(run.model)]
-    metrics = metrics_record(recipe, measuring, figures, shipped)
+    run = shipped[recipe.name]
+    metrics = metrics_record(recipe, measuring, figures, run)
     if twin is not None:
         metrics["against_twin"] = paired(figures[recipe.name], figures[twin.name])
         metrics["twin"] = twin.name
-    return _written(recipe, shipped, split, folder, metrics, weights)
+    if twin_folder is not None:
+        alone = {name: found for name, found in figures.items() if name != recipe.name}
+        record = metrics_record(twin, measuring, alone, shipped[twin.name])
+        _written(twin, shipped[twin.name], split, twin_folder, record, weights)
+    return _written(recipe, run, split, folder, metrics, weights)
+
+
+def _check_alike(recipe: Recipe, twin: Recipe | None) -> None:
+    """Makes sure that the twin's own preset would be measured as the recipe's."""
+    if twin is None or twin.evaluation != recipe.evaluation:
+        raise RecipeError(
+            f"{recipe.name} has no twin to write."
+            if twin is None
+            else f"{twin.name} and {recipe.name} are measured otherwise: make [evaluation] alike, "
+            "or train the twin by itself."
+        )
 
 
 def _written(
