@@ -123,8 +123,8 @@ def test_the_whole_catalogue_has_the_target_as_its_only_positive(log):
     assert (labels[short][:4] == -1).all()
 
 
-@pytest.mark.parametrize("candidates", ["own", "shared"])
-def test_blocks_have_the_batches_of_plain_epochs(candidates):
+@pytest.mark.parametrize(("candidates", "jit"), [("own", True), ("shared", False)])
+def test_blocks_have_the_batches_of_plain_epochs(candidates, jit):
     log = data.synthetic(n_users=30, n_items=40, n_interactions=400, seed=1)
     options = {"batch_size": 7, "length": 6, "negatives": 3, "candidates": candidates, "seed": 3}
     plain = list(data.sequences(log, **options))
@@ -132,7 +132,7 @@ def test_blocks_have_the_batches_of_plain_epochs(candidates):
     assert len(plain) == 4
     assert [int(block.steps) for block in blocks] == [2, 2]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=jit)
     def compiled(block, step):
         return block.batch(step, block.draw())
 

@@ -23,7 +23,10 @@ MODELS = {
 
 
 def rated(seed=0, noise=0.0):
-    """Ratings of 3 plus the user's and the item's leaning, plus or minus one by their parities."""
+    """Ratings of 3 plus the user's and the item's leaning, plus or minus one by their parities.
+
+    With noise there is something to learn by heart, which is what attacks live on.
+    """
     rng = np.random.default_rng(seed)
     user, item = np.divmod(np.arange(24 * 20), 20)
     rating = 3 + np.linspace(-1, 1, 24)[user] + np.linspace(-0.5, 0.5, 20)[item]
@@ -41,15 +44,15 @@ def rated(seed=0, noise=0.0):
 
 @pytest.fixture(scope="module")
 def split():
-    return rated()
+    return rated(noise=0.4)
 
 
-def trained(name, log, adversary=None, epochs=60, **options):
+def trained(name, log, adversary=None, epochs=40, **options):
     model = MODELS[name](log, **options)
     trainer = model if adversary is None else tar.AdversarialTraining(model, adversary, 1.0)
     trainer.compile(keras.optimizers.Adam(0.02), loss=SquaredError(), jit_compile=False)
-    batches = points(log, batch_size=64, negatives=0, target="rating", seed=0)
-    trainer.fit(batches.repeat(epochs), verbose=0)
+    blocks = points(log, batch_size=64, negatives=0, target="rating", seed=0, block=10)
+    trainer.fit(blocks, epochs=epochs, verbose=0)
     return model
 
 
@@ -69,8 +72,8 @@ def untrained(name, log):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_held_out_ratings_are_found(split, models, name):
-    """Biases alone cannot do better than an error of 1."""
-    assert evaluate_ratings(models[name], split[1]).means["rmse"] < 0.35
+    """Biases alone cannot do better than an error of 1, and nothing better than one of 0.4."""
+    assert 0.4 < evaluate_ratings(models[name], split[1]).means["rmse"] < 0.7
 
 
 def test_the_scores_are_the_papers_equation(split):
@@ -141,16 +144,13 @@ def test_ratings_that_are_missing_are_asked_for(split):
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_adversarial_training_keeps_the_error_low_under_attack(split, models, name):
-    """The attack raises the training error most; what was trained against it loses less."""
+    """Each model is attacked in proportion to its own vectors: growing them wins nothing."""
     train, test = split
-    robust = trained(name, train, tar.FastGradient(0.3))
+    robust = trained(name, train, tar.FastGradient(0.1))
     batches = list(points(train, batch_size=len(train), negatives=0, target="rating"))
 
     def errors(model):
-        tables = np.concatenate(
-            [t.embeddings.numpy() for t in (model.user_embedding, model.item_embedding)]
-        )
-        size = 0.4 * float(np.linalg.norm(tables, axis=1).mean())
+        size = 0.4 * mean_length(model)
         found = {"clean": evaluate_ratings(model, test).means["rmse"]}
         for label, how in (("attack", tar.ProjectedGradient(size, steps=5)),
                            ("noise", tar.RandomNoise(size))):  # fmt: skip
@@ -160,8 +160,21 @@ def test_adversarial_training_keeps_the_error_low_under_attack(split, models, na
 
     plain, kept = errors(models[name]), errors(robust)
     assert plain["attack"] > plain["noise"] > plain["clean"]
-    assert kept["attack"] < plain["attack"]
-    assert kept["clean"] < 0.5
+    assert kept["attack"] < 0.95 * plain["attack"]
+    assert kept["clean"] < plain["clean"] + 0.02
+
+
+def mean_length(model):
+    tables = (model.user_embedding, model.item_embedding)
+    rows = np.concatenate([table.embeddings.numpy() for table in tables])
+    return float(np.linalg.norm(rows, axis=1).mean())
+
+
+def test_an_adversary_stronger_than_young_vectors_keeps_them_at_the_origin(split):
+    """Which leaves the biases: epsilon has to lie below the vectors' length, or come later."""
+    stunted = trained("biased", split[0], tar.FastGradient(0.6), epochs=20)
+    assert mean_length(stunted) < 0.1
+    assert evaluate_ratings(stunted, split[1]).means["rmse"] > 0.95
 
 
 @pytest.mark.parametrize("name", list(MODELS))

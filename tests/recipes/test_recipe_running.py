@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfadvrec.models import EASE, MatrixFactorization, TwoTower
-from tfadvrec.recipes import RecipeError, making, run_recipe
+from tfadvrec.recipes import RecipeError, making, parse_recipe, run_recipe
 from tfadvrec.recipes.measuring import Measuring, measure, summary
 
 
@@ -102,6 +102,22 @@ def test_a_name_that_does_not_exist_is_told_with_the_nearest(
         ({"perturbation": "FastGradient", "epsilon": 1.0, "steps": 3}, "no key 'steps'"),
         ({"perturbation": "FastGradient", "epsilon": 1.0, "target": "tables"}, "no target ="),
         ({"perturbation": "FastGradient", "epsilon": 1.0, "target": "variables"}, "needs pattern"),
+        ({"perturbation": "FreeLB", "epsilon": 1.0, "probe": 0.1}, "no key 'probe'"),
+        (
+            {"perturbation": "FastGradient", "epsilon": {"class": "Relative", "fraction": 1}},
+            "adversary epsilon .*Did you mean 'RelativeEpsilon'",
+        ),
+        (
+            {"perturbation": "FastGradient", "epsilon": {"fraction": 0.3}},
+            "adversary epsilon has no class = None",
+        ),
+        (
+            {
+                "perturbation": "FastGradient",
+                "epsilon": {"class": "WarmUp", "over": 2, "epsilon": {"class": "RelativeEpsilon"}},
+            },
+            "adversary epsilon epsilon RelativeEpsilon: .*fraction",
+        ),
     ],
 )
 def test_an_adversary_that_does_not_exist_is_told_with_the_nearest(
@@ -110,6 +126,38 @@ def test_an_adversary_that_does_not_exist_is_told_with_the_nearest(
     recipe = small_recipe.replace(stages=({"epochs": 1, "adversary": adversary},))
     with pytest.raises(RecipeError, match=words):
         run_recipe(recipe, split=small_split)
+
+
+STEPS = """{perturbation = "FreeLB", steps = 2, weight = 0.5, target = "outputs_of",
+pattern = "embedding", epsilon = {class = "WarmUp", over = 2, unit = "epoch", epsilon = {
+class = "NormBasedEpsilon", epsilon = {class = "RelativeEpsilon", fraction = 0.3}}}}""".replace(
+    "\n", " "
+)
+VIRTUAL = """{perturbation = "VirtualAdversarial", epsilon = 0.2, steps = 2, probe = 0.2,
+divergence = "softmax", reduction = "mean", weight = 0.5}""".replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("adversary", "words"),
+    [
+        (STEPS, "FreeLB(epsilon=WarmUp(epsilon=NormBasedEpsilon(epsilon=RelativeEpsilon("),
+        (VIRTUAL, "VirtualAdversarial(epsilon=0.2, norm='l2', steps=2, probe=0.2,"),
+    ],
+)
+def test_perturbations_and_magnitudes_are_named_in_the_text(small_text, adversary, words):
+    plain = '{perturbation = "FastGradient", epsilon = 0.2, weight = 0.5}'
+    assert plain in small_text
+    recipe = parse_recipe(small_text.replace(plain, adversary))
+    assert parse_recipe(recipe.replace(text="").to_toml()).stages == recipe.stages
+    split = making.make_split(recipe)
+    model = making.make_model(recipe, split.train, seed=0)
+    robust = making.make_adversary(model, recipe.stages[1]["adversary"], seed=0)
+    assert repr(robust.perturbation).startswith(words)
+    assert robust.weight == 0.5
+    robust.compile("sgd", loss=making.make_loss(recipe))
+    x = {"user_id": np.array([0, 1]), "item_id": np.array([[0, 1], [2, 3]])}
+    logs = robust.train_on_batch(x, np.array([[1.0, 0.0]] * 2), return_dict=True)
+    assert logs["adversarial_loss"] > 0
 
 
 def test_a_two_tower_is_made_with_the_features_of_the_training_part(small_recipe, small_split):

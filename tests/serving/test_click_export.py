@@ -44,7 +44,7 @@ def report(model, tmp_path_factory):
     wrapped = AdversarialTraining(model, FastGradient(0.1), target=outputs_of("field_vectors"))
     assert is_click_model(wrapped)
     base = tmp_path_factory.mktemp("servable") / "ads"
-    return export_clicks(wrapped, base, metrics={"auc": 0.5})
+    return serving.export(wrapped, base, metrics={"auc": 0.5})
 
 
 def test_both_runtimes_answer_what_the_model_answers(report):
@@ -93,6 +93,11 @@ def test_a_changed_vocabulary_is_found(report, tmp_path):
     found = serving.verify(copy, runtime="python")
     assert not found.verified
     assert "assets/ad.txt has changed" in found.failures[0]
+
+
+def test_a_click_model_takes_no_specification_of_a_catalogue(model, tmp_path):
+    with pytest.raises(ValueError, match="is for models that rank a catalogue"):
+        serving.export(model, tmp_path / "ads", serving.ExportSpec(k=5))
 
 
 def test_a_field_that_cannot_be_an_input_is_refused(tmp_path):

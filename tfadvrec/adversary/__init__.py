@@ -5,6 +5,7 @@ from tfadvrec._face import face
 __getattr__, __dir__, __all__ = face(
     __name__,
     {
+        "AdversarialNegatives": "adversarial_negatives",
         "AdversarialTraining": "training",
         "FastGradient": "fast_gradient",
         "Perturbation": "perturbation",

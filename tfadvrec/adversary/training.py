@@ -12,6 +12,7 @@ from tfadvrec.adversary.batch import Batch, Pass
 from tfadvrec.adversary.climb import climb
 from tfadvrec.adversary.epoch_count import EpochCount
 from tfadvrec.adversary.magnitude import Magnitude, Scene
+from tfadvrec.adversary.model_training import ModelTraining, with_callback
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.target import Target, embedding_tables
 from tfadvrec.optimizers.row_slots import RowSlots
@@ -20,7 +21,7 @@ from tfadvrec.training.gradients import add_gradients, ready
 
 
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class AdversarialTraining(BlockTraining, keras.Model):
+class AdversarialTraining(ModelTraining):
     """Trains any Keras model on its loss plus its loss under a perturbation.
 
     A step is: a clean pass, whose gradient is the attack's first step; the target moves; a pass
@@ -72,7 +73,7 @@ class AdversarialTraining(BlockTraining, keras.Model):
         seed: int = 0,
         name: str | None = None,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(model, name=name)
         if not weight >= 0 or weight == float("inf"):
             raise ValueError(f"weight must be a finite number, 0 or more. Received: {weight!r}")
         if type(model).train_step not in (keras.Model.train_step, BlockTraining.train_step):
@@ -81,70 +82,19 @@ class AdversarialTraining(BlockTraining, keras.Model):
                 "does not run: it trains on the model's compute_loss.",
                 stacklevel=2,
             )
-        self.model, self.perturbation, self.weight = model, perturbation, float(weight)
+        self.perturbation, self.weight = perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
         self._row_slots = RowSlots()
         counts = getattr(perturbation.epsilon, "counts_epochs", False)
         self._epochs = EpochCount() if counts else None
         self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
-        self.built = model.built
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        if self.model._call_has_training_arg:
-            return self.model(inputs, training=training)
-        return self.model(inputs)
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        **options: Any,
-    ) -> None:
-        """As in Keras; loss and metrics are compiled into the model inside."""
-        self.model.compile(
-            optimizer=optimizer,
-            loss=loss,
-            loss_weights=loss_weights,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
-            **options,
-        )
-        # the precision of the model inside has decided whether the loss is scaled
-        options["auto_scale_loss"] = False
-        super().compile(optimizer=self.model.optimizer, **options)
+        self.trackers = [self._adversarial_tracker]
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; sizes that grow with the epochs are told which one it is."""
         if self._epochs is not None:
-            given = options.get("callbacks") or []
-            if isinstance(given, keras.callbacks.CallbackList):
-                given.append(self._epochs)
-            else:
-                several = isinstance(given, list | tuple)
-                options["callbacks"] = [*(given if several else [given]), self._epochs]
+            options["callbacks"] = with_callback(options.get("callbacks"), self._epochs)
         return super().fit(x, y, *positional, **options)
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ) -> tf.Tensor:
-        """The loss of the model inside, its own `compute_loss` included."""
-        return self.model._compute_loss(x, y, y_pred, sample_weight, training=training)
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Any]:
-        """The metrics of the model inside, with this model's loss."""
-        inner = self.model.compute_metrics(x, y, y_pred, sample_weight)
-        return {**inner, "loss": self._loss_tracker.result()}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The loss, the loss under attack, and the metrics of the model inside."""
-        if not self.compiled:
-            return []
-        inner = [m for m in self.model.metrics if m is not self.model._loss_tracker]
-        return [self._loss_tracker, self._adversarial_tracker, *inner]
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step on a batch: clean pass, attack, pass under attack, one update."""
@@ -178,40 +128,6 @@ class AdversarialTraining(BlockTraining, keras.Model):
             _assign(state, after)
         self._update(clean, moved)
         return self._log(batch, clean, moved)
-
-    def build_on(self, data: Any) -> None:
-        """Builds the model inside, which holds layers, loss and metrics."""
-        self.model._symbolic_build(data_batch=data)
-        self.built = True
-
-    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Evaluation of the model inside; nothing is attacked."""
-        logs = super().test_step(data)
-        return {key: value for key, value in logs.items() if key != "adversarial_loss"}
-
-    def test_on(self, data: Any) -> dict[str, tf.Tensor]:
-        """Evaluates the model inside on one batch."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        y_pred = self.call(x, training=False)
-        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
-        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def save(self, filepath: Any, **options: Any) -> None:
-        """Saves the model inside."""
-        self.model.save(filepath, **options)
-
-    def save_weights(self, filepath: Any, **options: Any) -> None:
-        """Saves the weights of the model inside."""
-        self.model.save_weights(filepath, **options)
-
-    def load_weights(self, filepath: Any, **options: Any) -> None:
-        """Loads weights into the model inside."""
-        self.model.load_weights(filepath, **options)
-
-    def export(self, filepath: Any, **options: Any) -> None:
-        """Exports the model inside as Keras does; see `tfadvrec.serving` for TF Serving."""
-        self.model.export(filepath, **options)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfadvrec.audit.by_user import by_user, in_pairs
+
 Deltas = dict[str, np.ndarray]
 
 
@@ -16,7 +18,8 @@ class Attacker:
     """Moves a model's tables up a loss, from the gradient over all batches at once.
 
     Computes what `adversary.attack` computes (a test holds them together), with one compiled
-    gradient for the dozens of attacks of a report, and keeps the loss at each step.
+    gradient for the dozens of attacks of a report, and keeps the loss at each step. A model that
+    reads a history to score (`reads_histories`) gets its triples user by user, with the same sums.
 
     Args:
         model: The model under attack.
@@ -37,6 +40,10 @@ class Attacker:
         variables: Sequence[keras.Variable],
     ):
         self.model, self.loss_function, self.variables = model, loss, list(variables)
+        self._by_user = getattr(model, "reads_histories", False)
+        if self._by_user:
+            batches = by_user(batches)
+            self.loss_function = lambda labels, scores: loss(*in_pairs(labels, scores))
         self.batches = [tf.nest.map_structure(tf.convert_to_tensor, batch) for batch in batches]
         self._stacked = tf.nest.map_structure(lambda *same: tf.stack(same), *self.batches)
         self.clean = [variable.numpy() for variable in self.variables]
@@ -166,8 +173,9 @@ class Attacker:
     def _typical_margin(self) -> float:
         total, count = 0.0, 0
         for x, y in self.batches:
-            real = y.numpy()[:, 0] > 0
-            scores = np.asarray(self.model(x, **self._options))[real]
+            scores = self.model(x, **self._options)
+            y, scores = in_pairs(y, scores) if self._by_user else (y, scores)
+            scores = np.asarray(scores)[y.numpy()[:, 0] > 0]
             margin = scores[:, :1] - scores[:, 1:]
             total += float(np.square(margin, dtype=np.float64).sum())
             count += margin.size

@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 METRIC = "ndcg@10"
-SHOWN = ("hr@", "ndcg@", "coverage@10")  # the card and --json have all of them
+SHOWN = ("hr@", "ndcg@", "coverage@10", "rmse", "mae")  # the card and --json have all of them
 
 
 @app.command("list")
@@ -161,6 +161,8 @@ def _markdown(records: list[dict[str, Any]]) -> str:
         cells = [_spread(r["test"], "hr@10"), _spread(r["test"], METRIC)]
         if not r["trained"]:
             cells[0] = "recipe only"
+        elif "rmse" in r["test"]:
+            cells[0] = f"RMSE {_spread(r['test'], 'rmse')}"
         elif r["utility"]:
             cells[0] = f"ranking learnt from what it makes: {_spread(r, 'utility')} of real"
         cells += _defended(r["defence"])

@@ -60,7 +60,7 @@ def sequences(
     >>> log = Interactions.from_arrays([1, 1, 1], ["tea", "jam", "oats"], time=[30, 10, 20])
     >>> inputs, labels = next(iter(sequences(log, batch_size=1, length=3, candidates="catalogue")))
     >>> log.item_ids[inputs["history"][0, 1:]].tolist(), labels.numpy()[:2].tolist()
-    (['jam', 'oats'], [[-1.0, -1.0, -1.0], [0.0, 0.0, 1.0]])
+    (['jam', 'oats'], [[-1.0, -1.0, -1.0], [0.0, 1.0, 0.0]])
     """
     _check(candidates, strategy, {"length": length, "negatives": negatives, "windows": windows})
     user, events, gaps = _tables(log, length, windows)
@@ -89,6 +89,24 @@ def sequences(
     return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))
 
 
+def sequence_count(log: Interactions, *, length: int = 50, windows: int | None = 1) -> int:
+    """How many sequences `sequences` makes of a log, whatever the size of the batches.
+
+    Example:
+
+    >>> log = Interactions.from_arrays([1, 1, 1, 2], ["tea", "jam", "oats", "tea"])
+    >>> sequence_count(log, length=1), sequence_count(log, length=1, windows=None)
+    (1, 2)
+    """
+    return int(_each(np.bincount(log.user, minlength=log.n_users), length, windows).sum())
+
+
+def _each(counts: np.ndarray, length: int, windows: int | None) -> np.ndarray:
+    """How many sequences each user gives."""
+    each = -(-np.maximum(counts - 1, 0) // length)
+    return each if windows is None else np.minimum(each, windows)
+
+
 def _check(candidates: str, strategy: str, sizes: dict[str, int | None]) -> None:
     if candidates not in CANDIDATES:
         raise ValueError(f"candidates must be one of {CANDIDATES}. Received: {candidates!r}")
@@ -108,8 +126,7 @@ def _tables(
     """Whose each sequence is, its `length + 1` events, and the gaps before the first `length`."""
     every = UserEvents(log)
     counts = np.diff(every.starts)
-    each = -(-np.maximum(counts - 1, 0) // length)
-    each = each if windows is None else np.minimum(each, windows)
+    each = _each(counts, length, windows)
     user = np.repeat(np.arange(log.n_users), each)
     number = np.arange(len(user)) - np.repeat(np.cumsum(each) - each, each)
     events, gaps = every.rows(user, counts[user] - number * length, length + 1)

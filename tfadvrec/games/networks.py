@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from tfadvrec.models.dropout import Dropout
+
 
 def dense(
     widths: Sequence[int],
@@ -106,7 +108,7 @@ class _Hidden(keras.layers.Layer):
         self.activation = (
             keras.layers.LeakyReLU(0.2) if leaky else keras.layers.Activation(activation)
         )
-        self.drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+        self.drop = Dropout(dropout, seed=seed) if dropout else None
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.linear.build(input_shape)

@@ -3,9 +3,12 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
+
+from tfadvrec.models.dropout import Dropout
+
+MASKED = -1e9
 
 
 class AttentionBlock(keras.layers.Layer):
@@ -34,40 +37,31 @@ class AttentionBlock(keras.layers.Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        self.dimension, self.seed = dimension, seed
+        self.dimension, self.heads, self.seed = dimension, heads, seed
         self.normalize = [
             keras.layers.LayerNormalization(epsilon=1e-8, name=f"norm_{part}")
             for part in ("attention", "perceptron")
         ]
-        self.attention = keras.layers.MultiHeadAttention(
-            heads, dimension // heads, dropout=dropout, seed=seed, name="attention"
+        self.query, self.key, self.value, self.mix, self.inner, self.outer = (
+            keras.layers.Dense(
+                dimension,
+                "relu" if name == "inner" else None,
+                kernel_initializer=keras.initializers.GlorotUniform(seed=self._seed(number)),
+                name=name,
+            )
+            for number, name in enumerate(("query", "key", "value", "mix", "inner", "outer"))
         )
-        self.inner = keras.layers.Dense(
-            dimension, "relu", kernel_initializer=self._start(4), name="inner"
-        )
-        self.outer = keras.layers.Dense(dimension, kernel_initializer=self._start(5), name="outer")
         self.drops = [
-            keras.layers.Dropout(dropout, seed=self._seed(6 + place), name=f"drop_{place}")
-            for place in range(3)
+            Dropout(dropout, seed=self._seed(6 + place), name=f"drop_{place}") for place in range(4)
         ]
 
     def _seed(self, number: int) -> int | None:
         return None if self.seed is None else 16 * self.seed + number
 
-    def _start(self, number: int) -> keras.initializers.Initializer:
-        return keras.initializers.GlorotUniform(seed=self._seed(number))
-
     def build(self, shape: Any) -> None:
         """Makes all variables."""
-        self.attention.build(shape, shape, shape)
-        # of one seed Keras starts queries, keys and values alike, and as kernels of convolutions
-        kernels = [weight for weight in self.attention.weights if weight.path.endswith("kernel")]
-        for number, kernel in enumerate(kernels):
-            square = self._start(number)((self.dimension, int(np.prod(kernel.shape[1:]))))
-            if number == 3:  # from the heads back
-                square = self._start(number)((int(np.prod(kernel.shape[:-1])), self.dimension))
-            kernel.assign(ops.reshape(square, kernel.shape))
-        for layer in (*self.normalize, self.inner, self.outer, *self.drops):
+        dense = (self.query, self.key, self.value, self.mix, self.inner, self.outer)
+        for layer in (*self.normalize, *dense, *self.drops):
             layer.build(shape)
         self.built = True
 
@@ -82,8 +76,25 @@ class AttentionBlock(keras.layers.Layer):
         Returns:
             `(batch, length, dimension)`.
         """
-        normal = self.normalize[0](values)
-        read = self.attention(normal, normal, attention_mask=mask, training=training)
+        read = self._read(self.normalize[0](values), mask, training)
         values = values + self.drops[0](read, training=training)
         inner = self.drops[1](self.inner(self.normalize[1](values)), training=training)
         return values + self.drops[2](self.outer(inner), training=training)
+
+    def _read(self, values: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """What each event finds: `(batch, length, dimension)`."""
+        query, key, value = (
+            self._by_head(layer(values)) for layer in (self.query, self.key, self.value)
+        )
+        width = self.dimension // self.heads
+        logits = ops.matmul(query, ops.swapaxes(key, -1, -2)) * width**-0.5
+        logits = ops.where(mask[:, None], ops.cast(logits, "float32"), MASKED)
+        shares = ops.cast(ops.softmax(logits, axis=-1), value.dtype)
+        found = ops.matmul(self.drops[3](shares, training=training), value)
+        together = ops.reshape(ops.swapaxes(found, 1, 2), [-1, *values.shape[1:]])
+        return self.mix(together)
+
+    def _by_head(self, vectors: tf.Tensor) -> tf.Tensor:
+        """`(batch, length, dimension)` as `(batch, heads, length, dimension / heads)`."""
+        shape = [-1, vectors.shape[1], self.heads, self.dimension // self.heads]
+        return ops.swapaxes(ops.reshape(vectors, shape), 1, 2)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfadvrec._row_sums import row_sums
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -73,7 +74,7 @@ class ConditionalItemGenerator(Recommender):
         self.class_embedding = self._table("class_embedding", classes, 2)
         self.bias = self.add_weight(shape=(n_items,), initializer="zeros", name="item_rows")
         self.network = self._stack()
-        self.drop = keras.layers.Dropout(self.dropout_rate, seed=self.seed, name="drop")
+        self.drop = Dropout(self.dropout_rate, seed=self.seed, name="drop")
         self.built = True
 
     def _table(self, name: str, rows: int, offset: int) -> keras.layers.Embedding:

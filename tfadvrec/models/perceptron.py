@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from tfadvrec.models.dropout import Dropout
+
 
 class Perceptron(keras.layers.Layer):
     """Hidden layers, and a linear output layer where one is asked for.
@@ -53,7 +55,7 @@ class Perceptron(keras.layers.Layer):
         shapes = [(f"hidden_{depth}", width, activation) for depth, width in enumerate(hidden)]
         self.hidden = [self._dense(*shape) for shape in shapes]
         self.dropouts = [
-            keras.layers.Dropout(dropout, seed=self._seed(f"dropout_{depth}"))
+            Dropout(dropout, seed=self._seed(f"dropout_{depth}"))
             for depth in range(len(hidden) if dropout else 0)
         ]
         self.out = None if units is None else self._dense("out", units, None)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.sequence_recommender import SequenceRecommender
 from tfadvrec.presets import register
 
@@ -78,7 +79,7 @@ class Recurrent(SequenceRecommender):
         self.units, self.depth = int(units), int(layers)
         self.cells = [self._cell(number) for number in range(layers)]
         self.drops = [self.drop] + [
-            keras.layers.Dropout(dropout, seed=self.part_seed(f"drop_{n}"), name=f"drop_{n}")
+            Dropout(dropout, seed=self.part_seed(f"drop_{n}"), name=f"drop_{n}")
             for n in range(1, layers)
         ]
         self.out = keras.layers.Dense(

@@ -12,6 +12,7 @@ from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.data.event_windows import GAP_BUCKETS, UserEvents
 from tfadvrec.models.baselines.fitting import bound
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.recommender import Recommender, check_rows
 
 SMALLEST_PROBABILITY = 1e-9
@@ -38,6 +39,9 @@ class SequenceRecommender(Recommender):
         seed: Seed of initial values and dropout, or None.
         name: The Keras model name.
     """
+
+    # an attack on the tables asks for all triples of a user at once: see `tfadvrec.audit.by_user`
+    reads_histories = True
 
     def __init__(
         self,
@@ -73,7 +77,7 @@ class SequenceRecommender(Recommender):
         )
         self.item_embedding.build(())
         self.history_vectors = keras.layers.Identity(name="history_vectors")
-        self.drop = keras.layers.Dropout(dropout, seed=self.part_seed("drop"), name="drop")
+        self.drop = Dropout(dropout, seed=self.part_seed("drop"), name="drop")
         for layer in (self.history_vectors, self.drop):
             layer.build((None, length, dimension))
         self.gaps = None

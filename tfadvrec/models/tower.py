@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.feature_column import FeatureColumn
 
 
@@ -81,7 +82,7 @@ class Tower(keras.layers.Layer):
         ]
         self.dropout = None
         if dropout:
-            self.dropout = keras.layers.Dropout(dropout, seed=self._seed("dropout"), name="dropout")
+            self.dropout = Dropout(dropout, seed=self._seed("dropout"), name="dropout")
         shapes = [(f"hidden_{depth}", width, activation) for depth, width in enumerate(hidden)]
         self.perceptron = [
             keras.layers.Dense(

@@ -14,6 +14,7 @@ from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.data.multi_hot import multi_hot
 from tfadvrec.models.baselines.fitting import bound
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.history import History
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
@@ -106,7 +107,7 @@ class VariationalAutoencoder(Recommender):
         self.built = True
 
     def _make_layers(self) -> None:
-        self.drop = keras.layers.Dropout(self.dropout, seed=self.seed)
+        self.drop = Dropout(self.dropout, seed=self.seed)
         self.drop.build((None, self.n_items))
         self.drawn = keras.random.SeedGenerator(None if self.seed is None else self.seed + 1)
         inward = [self.n_items, *self.hidden]

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfadvrec.models.dropout import Dropout
 from tfadvrec.models.feature_column import FeatureColumn
 from tfadvrec.models.tower import Tower
 
@@ -101,7 +102,7 @@ class VectorGenerator(keras.layers.Layer):
             layer.build((None, width))
             width = layer.units
         self.activate = keras.layers.Activation(activation, name="activate")
-        self.drop = keras.layers.Dropout(dropout, seed=self._seed(-1), name="drop")
+        self.drop = Dropout(dropout, seed=self._seed(-1), name="drop")
         self.built = True
 
     def _seed(self, part: int) -> int | None:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfadvrec.presets.card_figures import cell, figures, generator_figures, verdict
+from tfadvrec.presets.card_figures import (
+    cell,
+    figures,
+    generator_figures,
+    rating_figures,
+    verdict,
+)
 from tfadvrec.presets.files import CURVES, HEALTH
 
 NO_LIMITS = (
@@ -54,7 +60,8 @@ def write_card(
         parts.append(verdict(name, metrics))
     parts += [parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
     if metrics:
-        told = generator_figures if metrics.get("kind") == "generator" else figures
+        others = {"generator": generator_figures, "ratings": rating_figures}
+        told = others.get(metrics.get("kind"), figures)
         parts += ["## Figures", told(metrics)]
     if CURVES in manifest.get("files", {}):
         parts += ["## Health", f"![Losses, judgements and what was made, by epoch]({CURVES})"]

@@ -110,6 +110,33 @@ def generator_figures(metrics: Mapping[str, Any]) -> str:
     return f"{note}\n\n{_table(['made by', *names], rows)}"
 
 
+def rating_figures(metrics: Mapping[str, Any]) -> str:
+    """Rating errors clean and attacked, beside those of the mean and of biases alone.
+
+    Args:
+        metrics: The parsed `metrics.json`.
+
+    Returns:
+        Markdown.
+    """
+    models, situations = metrics["models"], metrics["situations"]
+    note = (
+        f"{metrics['users']} users, {metrics['counts']['ratings']:,} ratings; {metrics['split']}. "
+        f"Means over {len(metrics['seeds'])} seeds ± their standard deviation; in brackets the 95% "
+        "bootstrap interval over users of the shipped seed. Predictions are clipped to the range "
+        "of the training ratings. `metrics.json` has every seed and situation."
+    )
+    clean = {
+        label: [_figure(parts["test"]["rmse"], interval=True), _figure(parts["test"]["mae"])]
+        for label, parts in models.items()
+    }
+    told = [note, "### Clean, test part", _table(["model", "RMSE", "MAE"], clean)]
+    if situations:
+        told += ["### Attacked, RMSE on the test part", _attacked(models, situations, "rmse")]
+        told.append("\n".join(f"- **{name}**: {words}" for name, words in situations.items()))
+    return "\n\n".join(told)
+
+
 def cell(value: Any) -> str:
     """Text that cannot break out of a table."""
     return str(value).replace("|", "\\|").replace("\n", " ")

@@ -9,6 +9,8 @@ from tfadvrec.recipes.recipe import Recipe
 from tfadvrec.recipes.schema import RecipeError, unknown
 
 EPOCH = 2**31 - 1  # batches in a block: more than an epoch ever has
+PERTURBATIONS = ("FastGradient", "ProjectedGradient", "RandomNoise", "FreeLB", "VirtualAdversarial")
+MAGNITUDES = ("RelativeEpsilon", "LossBasedEpsilon", "NormBasedEpsilon", "WarmUp")
 
 
 def make_split(recipe: Recipe, log: Any = None) -> Any:
@@ -140,12 +142,39 @@ def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
 
     settings = dict(recipe.sampling)
     kind = settings.pop("kind")
-    size = min(settings.pop("batch_size"), len(train))
+    rows = len(train)
+    if kind == "sequences":
+        rows = _of_sequences(recipe, settings, train)
+    size = min(settings.pop("batch_size"), rows)
     block = settings.pop("block", "epoch")
     if block not in ("epoch", "none") and type(block) is not int:
         raise RecipeError(f'[sampling] block must be "epoch", "none" or a number; got {block!r}.')
     steps = {"epoch": EPOCH, "none": None}.get(block, block)
     return getattr(data, kind)(train, batch_size=size, seed=seed, block=steps, **settings)
+
+
+def _of_sequences(recipe: Recipe, settings: dict[str, Any], train: Any) -> int:
+    """Settles the options of sequences, which the model's length decides; gives their number."""
+    from tfadvrec.data.sequence_sampling import sequence_count
+
+    cls = model_class(recipe.model["class"])
+    default = inspect.signature(cls.__init__).parameters.get("length")
+    if default is None:
+        raise RecipeError(
+            f'[sampling] kind = "sequences" is for models that read a user\'s events in their '
+            f"order (SelfAttentive, Recurrent); {cls.__name__} does not."
+        )
+    length = recipe.model.get("length", default.default)
+    if settings.setdefault("length", length) != length:
+        raise RecipeError(
+            f"[sampling] length = {settings['length']!r}, but the model reads {length} events. "
+            "Leave it out: it is the model's."
+        )
+    windows = settings.get("windows", 1)
+    if isinstance(windows, str) and windows != "all":
+        raise RecipeError(f'[sampling] windows must be "all" or a number; got {windows!r}.')
+    windows = settings["windows"] = None if windows == "all" else windows
+    return sequence_count(train, length=length, windows=windows)
 
 
 def make_adversary(model: Any, settings: Mapping[str, Any], *, seed: int) -> Any:
@@ -169,10 +198,27 @@ def make_adversary(model: Any, settings: Mapping[str, Any], *, seed: int) -> Any
     arguments = [argument for argument in (pattern, per) if argument is not None]
     attacked = getattr(adversary, target)(*arguments)
     settings["class"] = settings.pop("perturbation")
-    names = ("FastGradient", "ProjectedGradient", "RandomNoise")
-    known = {name: getattr(adversary, name) for name in names}
+    settings["epsilon"] = make_epsilon("adversary epsilon", settings["epsilon"])
+    known = {name: getattr(adversary, name) for name in PERTURBATIONS}
     perturbation = made("adversary", settings, known)
     return adversary.AdversarialTraining(model, perturbation, weight, target=attacked, seed=seed)
+
+
+def make_epsilon(where: str, epsilon: Any) -> Any:
+    """A size as a recipe gives it: a number, or a table that names a magnitude's class.
+
+    The magnitude's own `epsilon` may again be a table:
+    `{class = "WarmUp", over = 10, epsilon = {class = "RelativeEpsilon", fraction = 0.3}}`.
+    """
+    from tfadvrec import adversary
+
+    if not isinstance(epsilon, Mapping):
+        return epsilon
+    settings = dict(epsilon)
+    if "epsilon" in settings:
+        settings["epsilon"] = make_epsilon(f"{where} epsilon", settings["epsilon"])
+    known = {name: getattr(adversary, name) for name in MAGNITUDES}
+    return made(where, settings, known)
 
 
 def made(where: str, settings: Mapping[str, Any], known: Mapping[str, type]) -> Any:

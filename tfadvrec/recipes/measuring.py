@@ -190,7 +190,8 @@ def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         for metric, row in rows.items():
             if not np.isfinite(row["mean"]):
                 continue
-            interval = list(first.interval(metric)) if metric in first.per_user else None
+            resampled = getattr(first, "per_user", first.means)  # a rating's error, always
+            interval = list(first.interval(metric)) if metric in resampled else None
             table[situation][metric] = {
                 "mean": row["mean"],
                 "std": row["sd"],

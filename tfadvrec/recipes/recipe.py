@@ -32,7 +32,7 @@ class Recipe:
         sampling: `kind` and arguments; empty for a closed form.
         stages: Epochs, each with or without adversary; none for a closed form.
         choose: Argument -> values, the best of which the validation part chooses.
-        evaluation: `k`, `metrics`, `candidates`, `baselines`, `attack`.
+        evaluation: `task`, `k`, `metrics`, `candidates`, `baselines`, `attack`.
         preset: How the preset is stored.
         text: The TOML that this was read from.
     """
@@ -85,6 +85,11 @@ class Recipe:
     def k(self) -> tuple[int, ...]:
         """Lengths of the lists that are measured."""
         return tuple(self.evaluation.get("k", (10,)))
+
+    @property
+    def task(self) -> str:
+        """What is measured: `"ranking"`, or `"ratings"` (their errors)."""
+        return self.evaluation.get("task", "ranking")
 
     @property
     def candidates(self) -> str:
@@ -194,10 +199,24 @@ def parse_recipe(text: str) -> Recipe:
     k = evaluation.get("k", [10])
     if not k or not all(type(cut) is int and cut > 0 for cut in k):
         raise RecipeError(f"[evaluation] k must be positive integers; got {k!r}.")
+    _check_task(evaluation)
     candidates = evaluation.get("candidates", "all")
     if candidates not in ("all", "cold"):
         raise RecipeError(f'[evaluation] candidates must be "all" or "cold"; got {candidates!r}.')
     return Recipe(**{**table, "seeds": tuple(seeds), "stages": tuple(stages), "text": text})
+
+
+def _check_task(evaluation: dict[str, Any]) -> None:
+    """Checks what is measured, and that ratings are given no list lengths."""
+    task = evaluation.get("task", "ranking")
+    if task not in ("ranking", "ratings"):
+        raise RecipeError(f'[evaluation] task must be "ranking" or "ratings"; got {task!r}.')
+    ignored = sorted({"k", "metrics", "candidates", "baselines"} & set(evaluation))
+    if task == "ratings" and ignored:
+        raise RecipeError(
+            f'[evaluation] task = "ratings" measures RMSE and MAE beside mean and biases, so '
+            f"{', '.join(ignored)} would be ignored. Leave them out."
+        )
 
 
 def _check_split(table: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ SAMPLING = {
     "histories": {"batch_size": [int], "side": str, "block": (str, int)},
     "sequences": {
         "batch_size": [int], "length": int, "negatives": int, "candidates": str, "strategy": str,
-        "windows": int, "block": (str, int),
+        "windows": (str, int), "block": (str, int),
     },
 }  # fmt: skip
 STAGE = {
@@ -61,12 +61,12 @@ GAME_PARTS = (
     "discriminator_optimizer",
 )  # fmt: skip
 ADVERSARY = {
-    "perturbation": [str], "epsilon": [*NUMBER], "steps": int, "step_size": NUMBER, "norm": str,
-    "projection": str, "weight": NUMBER, "target": str, "pattern": str,
-    "per": str,
+    "perturbation": [str], "epsilon": [*NUMBER, dict], "steps": int, "step_size": NUMBER,
+    "norm": str, "projection": str, "probe": NUMBER, "divergence": str, "reduction": str,
+    "weight": NUMBER, "target": str, "pattern": str, "per": str,
 }  # fmt: skip
 EVALUATION = {
-    "k": list, "metrics": list, "candidates": str, "baselines": list, "attack": dict,
+    "task": str, "k": list, "metrics": list, "candidates": str, "baselines": list, "attack": dict,
 }  # fmt: skip
 ATTACK = {"relative_epsilon": list, "steps": int, "norm": str}
 PRESET = {"weights": bool, "dtype": str}

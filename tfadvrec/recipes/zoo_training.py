@@ -11,6 +11,7 @@ from tfadvrec.presets.replacing import check_replaceable
 from tfadvrec.recipes.making import model_class
 from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
 from tfadvrec.recipes.measuring_generators import generator_record
+from tfadvrec.recipes.measuring_ratings import RatingMeasuring
 from tfadvrec.recipes.provenance import fingerprint, provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.running import Progress, Run, run_recipe
@@ -66,7 +67,7 @@ def train_preset(
             progress(f"measuring {recipe.name}", 0, 1)
         metrics = generator_record(recipe, split, [run.model for run in runs])
         return _written(recipe, runs[0], split, folder, metrics, weights)
-    measuring = Measuring(recipe, split)
+    measuring = (RatingMeasuring if recipe.task == "ratings" else Measuring)(recipe, split)
     figures: dict[str, list[dict[str, Any]]] = {}
     shipped: dict[str, Run] = {}
     for entry in filter(None, (recipe, twin)):
@@ -85,7 +86,8 @@ def train_preset(
     run = shipped[recipe.name]
     metrics = metrics_record(recipe, measuring, figures, run)
     if twin is not None:
-        metrics["against_twin"] = paired(figures[recipe.name], figures[twin.name])
+        if recipe.task == "ranking":
+            metrics["against_twin"] = paired(figures[recipe.name], figures[twin.name])
         metrics["twin"] = twin.name
     if twin_folder is not None:
         alone = {name: found for name, found in figures.items() if name != recipe.name}
@@ -157,7 +159,10 @@ def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:
 
 
 def metrics_record(
-    recipe: Recipe, measuring: Measuring, figures: Mapping[str, list], run: Run
+    recipe: Recipe,
+    measuring: Measuring | RatingMeasuring,
+    figures: Mapping[str, list],
+    run: Run,
 ) -> dict[str, Any]:
     """What `metrics.json` says: figures with their protocol."""
     from tfadvrec.presets.card import split_note
@@ -168,15 +173,16 @@ def metrics_record(
         "format": 1,
         "split": split_note(recipe.split or {"kind": "published"}),
         "users": len(test.users),
-        "k": list(test.k),
         "seeds": list(recipe.seeds),
-        "mask": test.mask,
-        "policy": test.policy,
         "fingerprint": fingerprint(run.split),
         "counts": test.counts,
         "situations": measuring.situations() if norm is not None else {},
         "models": {name: summary(results) for name, results in figures.items()},
     }
+    if recipe.task == "ratings":
+        record["kind"] = "ratings"
+    else:
+        record |= {"k": list(test.k), "mask": test.mask, "policy": test.policy}
     if norm is not None:
         record["mean_row_norm"] = norm
     if run.chosen:

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = face(
         "ServingError": "client.serving_error",
         "describe": "operations.describing",
         "export": "exporting",
+        "export_clicks": "click_export",
         "reindex": "reindexing",
         "restore": "publishing",
         "rollback": "publishing",

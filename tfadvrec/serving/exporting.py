@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tfadvrec.serving.click_export import export_clicks, is_click_model
 from tfadvrec.serving.contract import read_contract
 from tfadvrec.serving.export_spec import ExportSpec
 from tfadvrec.serving.ladder import verification
@@ -35,6 +36,8 @@ def export(
     its warm-up requests are replayed, and it is renamed to its number. A failure publishes nothing
     and leaves nothing.
 
+    A `ClickModel` has no catalogue: it is handed to `export_clicks` with the options.
+
     Asked for a version that exists and holds the same vectors, ids and options, it verifies that
     one and changes nothing, so that an interrupted pipeline can be run again.
 
@@ -53,6 +56,13 @@ def export(
         FileExistsError: If the version exists with other contents.
         ValueError: If the model cannot be served as asked, or ids are not fit for it.
     """
+    if is_click_model(model):
+        if spec is not None:
+            raise ValueError(
+                "an ExportSpec is for models that rank a catalogue; a click model takes "
+                "batch_sizes= and metrics= (see export_clicks)."
+            )
+        return export_clicks(model, path, version=version, **options)
     started = time.perf_counter()
     base = Path(path)
     plan = make_plan(model, whole_spec(spec, options))

@@ -1,0 +1,116 @@
+"""What every training of a model inside another one shares: its loss, its metrics, its files."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadvrec.training.blocks import BlockTraining, batch_rows
+
+
+class ModelTraining(BlockTraining, keras.Model):
+    """Trains the model inside: calls, evaluates, saves and exports as that model does.
+
+    A subclass overrides `train_on`. Metrics of its own go into `trackers`; they are logged in
+    training and left out of evaluation.
+
+    Args:
+        model: The model to train, compiled or not.
+        name: The Keras model name.
+    """
+
+    def __init__(self, model: keras.Model, *, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.model = model
+        self.trackers: list[keras.metrics.Metric] = []
+        self.built = model.built
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.model._call_has_training_arg:
+            return self.model(inputs, training=training)
+        return self.model(inputs)
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **options: Any,
+    ) -> None:
+        """As in Keras; loss and metrics are compiled into the model inside."""
+        self.model.compile(
+            optimizer=optimizer,
+            loss=loss,
+            loss_weights=loss_weights,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            **options,
+        )
+        # the precision of the model inside has decided whether the loss is scaled
+        options["auto_scale_loss"] = False
+        super().compile(optimizer=self.model.optimizer, **options)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ) -> tf.Tensor:
+        """The loss of the model inside, its own `compute_loss` included."""
+        return self.model._compute_loss(x, y, y_pred, sample_weight, training=training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict[str, Any]:
+        """The metrics of the model inside, with this model's loss."""
+        inner = self.model.compute_metrics(x, y, y_pred, sample_weight)
+        return {**inner, "loss": self._loss_tracker.result()}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The loss, the metrics of this training, and those of the model inside."""
+        if not self.compiled:
+            return []
+        inner = [m for m in self.model.metrics if m is not self.model._loss_tracker]
+        return [self._loss_tracker, *self.trackers, *inner]
+
+    def build_on(self, data: Any) -> None:
+        """Builds the model inside, which holds layers, loss and metrics."""
+        self.model._symbolic_build(data_batch=data)
+        self.built = True
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluation of the model inside."""
+        logs, own = super().test_step(data), {tracker.name for tracker in self.trackers}
+        return {key: value for key, value in logs.items() if key not in own}
+
+    def test_on(self, data: Any) -> dict[str, tf.Tensor]:
+        """Evaluates the model inside on one batch."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y_pred = self.call(x, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def save(self, filepath: Any, **options: Any) -> None:
+        """Saves the model inside."""
+        self.model.save(filepath, **options)
+
+    def save_weights(self, filepath: Any, **options: Any) -> None:
+        """Saves the weights of the model inside."""
+        self.model.save_weights(filepath, **options)
+
+    def load_weights(self, filepath: Any, **options: Any) -> None:
+        """Loads weights into the model inside."""
+        self.model.load_weights(filepath, **options)
+
+    def export(self, filepath: Any, **options: Any) -> None:
+        """Exports the model inside as Keras does; see `tfadvrec.serving` for TF Serving."""
+        self.model.export(filepath, **options)
+
+
+def with_callback(given: Any, added: keras.callbacks.Callback) -> Any:
+    """`fit`'s callbacks, none or one or several, and one more."""
+    if isinstance(given, keras.callbacks.CallbackList):
+        given.append(added)
+        return given
+    if given is None:
+        return [added]
+    return [*(given if isinstance(given, list | tuple) else [given]), added]
