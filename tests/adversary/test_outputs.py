@@ -158,6 +158,15 @@ def test_noise_too_leaves_rows_without_a_gradient(monkeypatch):
     np.testing.assert_allclose(np.linalg.norm(delta, axis=1), 0.4 * (IDS != 0).ravel(), rtol=1e-5)
 
 
+def test_noise_of_an_example_spares_its_padding_and_keeps_its_length(monkeypatch):
+    robust = wrapped(functional(), RandomNoise(0.4), target=outputs_of("attacked", per="example"))
+    (delta,), _ = deltas_of(robust, monkeypatch)
+    moved = np.reshape(delta, (*IDS.shape, -1))
+    assert not moved[IDS == 0].any()
+    some = (IDS != 0).any(axis=1)
+    np.testing.assert_allclose(np.linalg.norm(delta, axis=1), 0.4 * some, rtol=1e-5)
+
+
 def test_every_call_of_a_layer_moves_by_itself(monkeypatch):
     (left, right), _ = deltas_of(wrapped(Subclassed(), FastGradient(0.4)), monkeypatch)
     for delta in (left, right):

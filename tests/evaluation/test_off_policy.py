@@ -88,6 +88,14 @@ def test_what_cannot_be_meant_is_refused_with_its_rows():
         off_policy_value(reward, shown, policy, action=[0, 2])
     with pytest.raises(ValueError, match="action= must be integers"):
         off_policy_value(reward, shown, policy)
+    with pytest.raises(ValueError, match="reward is not finite in 1 rows"):
+        off_policy_value([1, np.nan], shown, policy, action=[0, 1])
+    with pytest.raises(ValueError, match="predicted is not finite in 1 rows"):
+        off_policy_value(reward, shown, policy, action=[0, 1], predicted=[[1, 2], [np.nan, 0]])
+    with pytest.raises(ValueError, match="clip must be above 0"):
+        off_policy_value(reward, shown, policy, action=[0, 1], clip=0)
+    with pytest.raises(ValueError, match="owner must have shape"):
+        off_policy_value(reward, shown, policy, action=[0, 1], owner=[1])
     with pytest.raises(ValueError, match="probabilities of all actions"):
         off_policy_value(reward, shown, [0.5, 0.5], predicted=[[0.1, 0.2]] * 2)
 

@@ -5,14 +5,16 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
 import tfadvrec as tar
 from tfadvrec import presets
 from tfadvrec.adversary import outputs_of
+from tfadvrec.adversary.ascent import ascend
 from tfadvrec.data import ClickLog, DataError
 from tfadvrec.evaluation import evaluate_clicks
-from tfadvrec.evaluation.clicks import attacked_logits
+from tfadvrec.evaluation.clicks import _everywhere, _Vectors, attacked_logits
 from tfadvrec.models import ClickTwoTower, CrossNetwork, DeepFactorizationMachine
 
 MEAN = tar.losses.Logistic(reduction="mean_with_sample_weight")
@@ -143,6 +145,9 @@ def test_two_towers_meet_in_a_product_alone(log):
     elsewhere = log.with_field("user", 3)
     np.testing.assert_array_equal(model.item_vectors(elsewhere), model.item_vectors(log))
     assert [column.name for column in model.columns_of("item")] == ["ad"]
+    frame = {"ad": log.field_values("ad"), "click": np.zeros(len(log), int)}
+    ads = ClickLog.from_frame(frame, label="click", fields=["ad"])  # nobody is there to see them
+    np.testing.assert_allclose(model.item_vectors(ads), model.item_vectors(log), rtol=1e-5)
     with pytest.raises(ValueError, match="some, and not all"):
         ClickTwoTower.for_log(log, item=["user", "ad", "age"])
 
@@ -251,11 +256,21 @@ def test_a_small_attack_raises_the_loss_by_epsilon_times_the_gradients_length(lo
     assert rise(tar.ProjectedGradient(0.3, steps=8)) > whole > rise(tar.RandomNoise(0.3))
 
 
+def test_noise_among_known_fields_is_as_long_as_noise_among_all():
+    known = tf.constant([[[1.0], [0.0]], [[1.0], [1.0]], [[0.0], [0.0]]])
+    rows = _Vectors(tf.zeros((3, 2, 4)))
+    (moved,) = ascend(tar.RandomNoise(0.5), [rows], [_everywhere(known, rows)], list, 3)
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), [0.5, 0.5, 0.0], rtol=1e-5)
+    assert not moved[0, 4:].numpy().any()
+
+
 def test_unknown_fields_and_first_order_weights_do_not_move(log):
     model = made("machine", log)
     strange = log.with_field("ad", "never seen").with_field("user", 99)
     moved = attacked_logits(model, strange, tar.FastGradient(5.0))
     np.testing.assert_allclose(moved, model.logits(strange), rtol=1e-6)
+    with pytest.raises(ValueError, match="looks at no labels"):
+        attacked_logits(model, log, tar.adversary.VirtualAdversarial(1.0))
     linear = DeepFactorizationMachine.for_log(log, hidden=[], interactions=False)
     with pytest.raises(ValueError, match="no field vectors"):
         evaluate_clicks(linear, log, attack=tar.FastGradient(1.0))

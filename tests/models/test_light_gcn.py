@@ -123,13 +123,14 @@ def test_noise_has_its_length_and_keeps_every_sign(blocks_log):
     assert not np.allclose(noisy, again)
 
 
+@pytest.mark.parametrize("items", [[[1, 8], [2, 9], [2, 0]], [1, 2, 2]])
 @pytest.mark.parametrize("cross_layer", [None, 1])
-def test_the_contrast_is_info_nce_of_the_two_views(blocks_log, cross_layer):
+def test_the_contrast_is_info_nce_of_the_two_views(blocks_log, cross_layer, items):
     options = {"layers": 2, "noise": 0.0, "contrast": 0.5, "temperature": 0.2, "dimension": 4}
     model = SimGCL(
         n_users=20, n_items=20, regularization=0, cross_layer=cross_layer, **options
     ).bind(blocks_log)
-    users, items = np.array([3, 3, 5]), np.array([[1, 8], [2, 9], [2, 0]])
+    users, items = np.array([3, 3, 5]), np.array(items)
     model({"user_id": users, "item_id": items}, training=True)
     layers = by_hand(blocks_log, trained_tables(model), 2)
     view = np.mean(layers[1:], axis=0)

@@ -140,5 +140,13 @@ def test_an_encoder_stands_in_until_it_is_detached():
     np.testing.assert_allclose(made(np.array([[2, 0]]))[0], vectors, rtol=1e-5)
     with pytest.raises(ValueError, match="no encoder is attached"):
         made.detach()
+    made.present.assign([1.0, 0.0, 1.0])
+    made.attach(encoder, inputs)
+    assert made.present.numpy().tolist() == [1, 0, 1]  # the second has no text to encode
+    with pytest.raises(ValueError, match="detach"), made.hidden([0], impute="mean"):
+        pass
+    with made.hidden([0]):
+        assert made.present.numpy().tolist() == [0, 0, 1]
+    made.detach()
     with pytest.raises(ValueError, match="a row an item: 3"):
         made.attach(encoder, inputs[:2])

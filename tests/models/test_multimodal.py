@@ -259,6 +259,8 @@ def test_a_transferred_model_ranks_items_it_never_saw_for_users_it_never_saw(log
     assert scores[1, [3, 5]].min() > scores[1, [0, 2, 4]].max()
     extended = model.transferred(other, extended=True)
     assert extended.modality_tables[0].present.numpy().all()
+    for one in (moved, extended):  # "new" is no tag of the first catalogue
+        np.testing.assert_array_equal(*one.modality_tables[1].features.numpy()[[0, 4]])
     extended.compile("adam", loss=losses.BayesianPersonalizedRanking(), jit_compile=False)
     extended.fit(pairs(other, batch_size=2, seed=0), verbose=0)
 

@@ -9,7 +9,8 @@ from tfadvrec.presets.zoo_figure import zoo_figure
 
 def model(clean, attacked):
     """A model's part of a metrics file, with situations that are not the attack among them."""
-    parts = {"test": clean, "noise 0.2": 0.9, "attacked, plain loss 0.2": 0.9}
+    parts = {"test": clean, "noise 0.2": 0.001}
+    parts |= {"attacked, plain loss 0.2": 0.9} if attacked else {}
     parts |= {f"attacked {size:g}": value for size, value in attacked.items()}
     return {name: {"ndcg@10": {"mean": value}} for name, value in parts.items()}
 
@@ -23,6 +24,13 @@ def test_a_curve_begins_with_the_clean_figure_and_has_the_attack_alone():
     assert sizes.tolist() == [0.0, 0.2, 0.4]
     assert values.tolist() == [0.5, 0.3, 0.1]
     assert len(curve({}, "ndcg@10")[0]) == 0
+
+
+def test_of_two_attacks_of_a_size_the_worse_counts():
+    own = model(0.5, {0.2: 0.4, 0.4: 0.3}) | {
+        "attacked, plain loss 0.4": {"ndcg@10": {"mean": 0.1}}
+    }
+    assert curve(own, "ndcg@10")[1].tolist() == [0.5, 0.4, 0.1]
 
 
 def test_what_is_kept_is_read_where_the_twin_has_lost_half():

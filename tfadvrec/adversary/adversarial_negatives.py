@@ -141,7 +141,10 @@ class AdversarialNegatives(ModelTraining):
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; every `interval`-th epoch, over all calls, is the adversary's."""
         options["callbacks"] = with_callback(options.get("callbacks"), self._turns)
-        return super().fit(x, y, *positional, **options)
+        try:
+            return super().fit(x, y, *positional, **options)
+        finally:  # an interrupted epoch has no end
+            self._turns.adversary.assign(False)
 
     def build_on(self, data: Any) -> None:
         """Builds the model inside, and both optimizers."""
@@ -171,7 +174,7 @@ class AdversarialNegatives(ModelTraining):
         with tf.GradientTape(persistent=True) as tape:
             scores = self.call(x, training=True)
             shift, divergence = self.hardness(x, y)
-            shifted = scores + tf.cast(shift, scores.dtype)
+            shifted = tf.cast(scores, tf.float32) + shift
             loss = self.compute_loss(x, y, shifted, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         down = tape.gradient(scaled, [v.value for v in self.model.trainable_variables])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfadvrec._row_sums import row_sums
 from tfadvrec.adversary.magnitude import Magnitude, RowSet, Scene
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.rows import Rows
@@ -39,8 +40,8 @@ def ascend(
         return deltas
     touched = [_touched(g) for g in gradients]
     deltas = [
-        tf.where(mask, move.start(part.before, tf.stack([seed, i])), 0)
-        for i, (move, part, mask) in enumerate(zip(moves, rows, touched, strict=True))
+        _started(move, part, gradient, tf.stack([seed, i]))
+        for i, (move, part, gradient) in enumerate(zip(moves, rows, gradients, strict=True))
     ]
     for step in range(perturbation.steps):
         if step:
@@ -112,6 +113,18 @@ def sized(
         perturbation.with_size(tf.stop_gradient(tf.cast(size, part.before.dtype)))
         for size, part in zip(sizes, rows, strict=True)
     ]
+
+
+def _started(
+    perturbation: Perturbation, part: Rows, gradient: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """The start where the loss has a gradient, as long as it was drawn for the whole row."""
+    start = perturbation.start(part.before, seed)
+    kept = tf.where(gradient != 0, start, 0)
+    if perturbation.norm == "linf":
+        return kept
+    whole, left = (tf.sqrt(row_sums(tf.square(values))) for values in (start, kept))
+    return kept * tf.math.divide_no_nan(whole, left)
 
 
 def _touched(gradient: tf.Tensor) -> tf.Tensor:

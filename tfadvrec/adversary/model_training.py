@@ -109,7 +109,8 @@ class ModelTraining(BlockTraining, keras.Model):
 def with_callback(given: Any, added: keras.callbacks.Callback) -> Any:
     """`fit`'s callbacks, none or one or several, and one more."""
     if isinstance(given, keras.callbacks.CallbackList):
-        given.append(added)
+        if added not in given.callbacks:
+            given.append(added)
         return given
     if given is None:
         return [added]

@@ -171,7 +171,7 @@ class AdversarialTraining(ModelTraining):
         return batch.scene(clean, self.perturbation.norm, step=steps, epoch=epoch)
 
     def _seed(self) -> tf.Tensor:
-        return tf.cast(self.optimizer.iterations, tf.int32) + self.seed * 1_000_003
+        return tf.cast(self.optimizer.iterations, tf.int32) + self.seed * 1_000_003 % 2**30
 
     def _update(self, clean: Pass, moved: Pass) -> None:
         gradients = [

@@ -140,7 +140,7 @@ def train(
 
     place = {} if data is None else {"path": str(data)}
     split = make_split(recipe.replace(data={**recipe.data, **place}))
-    options = {"twin_folder": Path(output).parent / recipe.twin} if twin and recipe.twin else {}
+    options = {"twin_folder": Path(output).parent / (recipe.twin or "twin")} if twin else {}
     with progress() as told:
         folder = train_preset(
             recipe, output, split=split, weights=weights, progress=told, **options

@@ -115,6 +115,11 @@ def attacked_logits(
         raise ValueError(
             f"this {type(model).__name__} has no field vectors, so there is nothing to attack."
         )
+    if attack.divergence is not None:
+        raise ValueError(
+            f"the attack raises a loss; {type(attack).__name__} looks at no labels. Use "
+            "ProjectedGradient."
+        )
     inputs, parts = model.rows(log), []
     for number, start in enumerate(range(0, len(log), batch_size)):
         part = slice(start, start + batch_size)
@@ -155,11 +160,11 @@ def _moved(
             loss = tf.reduce_sum(tf.nn.softplus(logits) - labels * logits)
         return [rows.flat(tape.gradient(loss, rows.moved))]
 
-    first = gradient() if attack.steps else [_everywhere(model, inputs, rows)]
+    first = gradient() if attack.steps else [_everywhere(model.known(inputs), rows)]
     ascend(attack, [rows], first, gradient, key)
     return model.logits_of(rows.moved, inputs, training=False)
 
 
-def _everywhere(model: ClickModel, inputs: Any, rows: _Vectors) -> tf.Tensor:
-    """Ones where a field is known: a random move is drawn for these rows, whatever the loss."""
-    return rows.flat(tf.ones_like(rows.vectors) * tf.cast(model.known(inputs), tf.float32))
+def _everywhere(known: tf.Tensor, rows: _Vectors) -> tf.Tensor:
+    """Ones where a field is known: a random move is drawn there, whatever the loss."""
+    return rows.flat(tf.ones_like(rows.vectors) * tf.cast(known, rows.vectors.dtype))

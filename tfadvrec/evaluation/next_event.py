@@ -61,7 +61,8 @@ def evaluate_next_events(
 
     Args:
         model: It has `score_history(rows)`, `(batch, n_items)` for histories `(batch, width)` with
-            -1 as padding, and maybe `length`, the most events that it reads.
+            -1 as padding, and maybe `length`, the most events that it reads. One with a true
+            `time_aware` is given the buckets of the time between events, too.
         log: All events, before and after, with times and the rows of the model's items.
         after: The moment; events at it or later are ranked.
         windows: Into how many parts of as many events each the later ones are cut.
@@ -119,10 +120,12 @@ def _ranks(
     width: int,
 ) -> np.ndarray:
     """Places of the targets among what their users had not taken."""
-    rows, _ = events.rows(user, before, width)
-    if len(rows) < BATCH:  # one shape, so that a compiled model is compiled once
-        rows = np.pad(rows, ((0, BATCH - len(rows)), (0, 0)), constant_values=-1)
-    scores = np.array(model.score_history(rows), np.float64)[: len(user)]
+    rows, gaps = events.rows(user, before, width)
+    more = ((0, BATCH - len(rows)), (0, 0))  # one shape, so that a compiled model is compiled once
+    given = [np.pad(rows, more, constant_values=-1)]
+    if getattr(model, "time_aware", False):
+        given.append(np.pad(gaps, more))
+    scores = np.array(model.score_history(*given), np.float64)[: len(user)]
     if np.isnan(scores).any():
         raise ValueError(f"{type(model).__name__}.score_history gave NaN.")
     own = scores[np.arange(len(user)), target]

@@ -58,6 +58,9 @@ def off_policy_value(
             "reward and propensity must have one shape (n,), and policy n rows. Received: "
             f"{reward.shape}, {propensity.shape}, {policy.shape}"
         )
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip must be above 0, or None. Received: {clip!r}")
+    _refuse("reward is not finite", ~np.isfinite(reward), reward)
     _refuse("propensity outside (0, 1]", ~((propensity > 0) & (propensity <= 1)), propensity)
     chosen, own = _of_logged(policy, action)
     weight = own / propensity
@@ -67,6 +70,8 @@ def off_policy_value(
     if predicted is not None:
         corrected = _doubly_robust(reward, weight, policy, chosen, np.asarray(predicted, float))
     owner = np.arange(len(reward)) if owner is None else np.asarray(owner)
+    if owner.shape != reward.shape:
+        raise ValueError(f"owner must have shape {reward.shape}. Received: {owner.shape}")
     return OffPolicyResult(reward, weight, corrected, owner)
 
 
@@ -98,6 +103,7 @@ def _doubly_robust(
             "predicted rewards need the policy's probabilities of all actions, in one shape "
             f"(n, actions). Received: predicted {predicted.shape}, policy {policy.shape}"
         )
+    _refuse("predicted is not finite", ~np.isfinite(predicted), predicted)
     own = predicted[np.arange(len(predicted)), chosen]
     return (policy * predicted).sum(axis=1) + weight * (reward - own)
 

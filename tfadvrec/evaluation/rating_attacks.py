@@ -24,7 +24,7 @@ def rating_situations(
     """Measures a model of ratings clean, attacked, and with noise in place of the attack.
 
     The attack is one perturbation of the embedding tables by projected gradient up the squared
-    error of the held-out ratings themselves, which it knows: it bounds what weaker ones can do.
+    error of the held-out ratings themselves, which no real attacker knows.
     (Up the training error, it would undo what an overfitted model has learnt by heart, and better
     it.) Every row moves by at most `relative_epsilon` times the mean length of the model's own
     rows, so longer vectors win nothing; biases and other weights stay. Predictions are clipped to

@@ -152,7 +152,8 @@ class ClickModel(BlockTraining, keras.Model):
         """The vectors of the fields, `(batch, fields, dimension)`; what an adversary moves."""
         if self.field_embedding is None:
             return None
-        return self.attacked(self.field_embedding(self.positions(inputs)))
+        vectors = self.field_embedding(self.positions(inputs)) * self.known(inputs)
+        return self.attacked(vectors)
 
     def logits_of(
         self, vectors: Any, inputs: Mapping[str, Any], training: bool | None = None

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfadvrec.data.click_log import ClickLog
+from tfadvrec.models.click_columns import encoded_fields, encoded_numbers
 from tfadvrec.models.click_model import ClickModel
 from tfadvrec.models.feature_column import FeatureColumn
 from tfadvrec.models.feature_columns import Features
@@ -127,9 +128,25 @@ class ClickTwoTower(ClickModel):
         return self._vectors("item", self.item_tower, log)
 
     def _vectors(self, side: str, tower: Perceptron, log: ClickLog) -> np.ndarray:
-        inputs = self.rows(log)
+        inputs = self._rows_of(side, log)
         found = tower(self._given(side, self.field_vectors(inputs), inputs), training=False)
         return np.asarray(ops.cast(found, "float32"))
+
+    def _rows_of(self, side: str, log: ClickLog) -> dict[str, np.ndarray]:
+        """Inputs in which one side's columns are a log's, which needs no others."""
+        inputs = {}
+        parts = (
+            ("fields", self.fields, encoded_fields),
+            ("numbers", self.numbers, encoded_numbers),
+        )
+        for (name, columns, encoded), places in zip(parts, self.sides[side], strict=True):
+            if not columns:
+                continue
+            dtype = np.int32 if name == "fields" else np.float32
+            inputs[name] = np.zeros((len(log), len(columns)), dtype)
+            if places:
+                inputs[name][:, places] = encoded([columns[place] for place in places], log)
+        return inputs
 
     def columns_of(self, side: str) -> list[FeatureColumn]:
         """The columns of `"asker"` or `"item"`, fields first."""

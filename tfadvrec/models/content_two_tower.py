@@ -123,8 +123,8 @@ class ContentTwoTower(ItemModalities, Recommender):
         Args:
             log: Its items' features, and the histories of its users.
             vectors: Name -> given vectors of its items.
-            extended: Whether words and tags that the first catalogue did not have get a weight, to
-                be trained; without training they are noise.
+            extended: Whether words that the first catalogue did not have get a weight, to be
+                trained; without training they are noise. Tags that it did not have stay unknown.
 
         Returns:
             The model, bound to the log.

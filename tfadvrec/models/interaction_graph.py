@@ -35,7 +35,6 @@ class InteractionGraph:
     ) -> None:
         self.n_users, self.n_items = interactions.shape
         matrix = normalized(adjacency(interactions, social))
-        self.edges = int(matrix.nnz)
         coordinates = matrix.tocoo()
         places = np.stack([coordinates.row, coordinates.col], axis=1).astype(np.int64)
         with tf.init_scope():  # made while a graph is traced, it would belong to that graph

@@ -157,7 +157,8 @@ class LightGCN(Recommender):
             squares = [ops.sum(ops.square(ops.take(table, rows, 0))) for table, rows in tables]
             self.add_loss(0.5 * self.regularization * ops.sum(ops.stack(squares)))
         users_now, items_now = self._split(self._spread(users, items))
-        return tf.gather(users_now, users), tf.gather(items_now, items)
+        found = (tf.gather(users_now, users), tf.gather(items_now, items))
+        return tuple(tf.cast(vectors, self.compute_dtype) for vectors in found)
 
     def _spread(self, users: Any, items: Any) -> tf.Tensor:
         """The vectors that rank in a training pass over these rows, users first."""
@@ -171,8 +172,8 @@ class LightGCN(Recommender):
         return tf.add_n(layers) / len(layers)
 
     def _together(self) -> tf.Tensor:
-        tables = (self.user_embedding.embeddings.value, self.item_embedding.embeddings.value)
-        return tf.concat(tables, axis=0)
+        tables = (self.user_embedding.embeddings, self.item_embedding.embeddings)
+        return tf.concat([tf.cast(table.value, tf.float32) for table in tables], axis=0)
 
     def _split(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return vectors[: self.n_users], vectors[self.n_users :]

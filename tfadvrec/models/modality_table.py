@@ -100,10 +100,15 @@ class ModalityTable(keras.layers.Layer):
                 it before.
 
         Raises:
-            ValueError: If `impute` is neither.
+            ValueError: If `impute` is neither, or `"mean"` while an encoder is attached.
         """
         if impute not in IMPUTATIONS:
             raise ValueError(f"impute is one of {IMPUTATIONS}, got {impute!r}.")
+        if self.encoders and impute == "mean":
+            raise ValueError(
+                f"an encoder computes {self.modality.name!r}, so no row can get the mean: detach "
+                "it first."
+            )
         before = self.features.numpy(), self.present.numpy()
         features, present = (values.copy() for values in before)
         had = present > 0
@@ -139,7 +144,8 @@ class ModalityTable(keras.layers.Layer):
             raise ValueError(f"an encoder is attached to {self.modality.name!r}: detach it first.")
         self._encoder_inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
         self.encoders.append(encoder)
-        self.present.assign(np.ones(self.rows, np.float32))
+        if not self.present.numpy().any():  # else what was absent stays so
+            self.present.assign(np.ones(self.rows, np.float32))
 
     def detach(self, *, batch_size: int = 64) -> None:
         """Writes what the encoder gives into the table, and lets the encoder go.

@@ -81,6 +81,9 @@ class Recommender(BlockTraining, keras.Model):
     def bind(self, log: "Interactions") -> "Recommender":
         """Takes the ids of a log, and, in models that need it, the users' history.
 
+        Keras's functions that were traced with another log are traced anew when they are next
+        used. A training around the model (`AdversarialTraining`) has its own: compile it again.
+
         Args:
             log: Interactions whose vocabularies have this model's rows.
 
@@ -88,6 +91,7 @@ class Recommender(BlockTraining, keras.Model):
             The model itself.
         """
         self.set_ids(log.user_ids, log.item_ids)
+        self.train_function = self.test_function = self.predict_function = None
         return self
 
     # -- scores ---------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Recurrent(SequenceRecommender):
     Example:
 
     >>> model = Recurrent(n_users=1, n_items=9, dimension=4, length=3, units=5, seed=0)
-    >>> model.embed_history(np.array([[8, 1, -1], [2, -1, -1]])).shape
+    >>> model.embed_history([[8, 1, -1], [2, -1, -1]]).shape
     TensorShape([2, 4])
 
     Reference: Hidasi et al., Session-based Recommendations with Recurrent Neural Networks, ICLR

@@ -192,7 +192,7 @@ class SequenceRecommender(Recommender):
         vectors = self.history_vectors(self.item_embedding(ops.maximum(history, 0)))
         vectors = vectors * ops.cast(self.dimension**0.5, vectors.dtype)
         if self.gaps is not None and gap is not None:
-            vectors = vectors + ops.take(self.gaps, gap, axis=0)
+            vectors = vectors + ops.cast(ops.take(self.gaps, gap, axis=0), vectors.dtype)
         # after the adversary's place, so that padding has no gradient there
         vectors = vectors * ops.cast(known, vectors.dtype)[..., None]
         return self.read(vectors, known, training)
@@ -270,5 +270,5 @@ def _corrected(scores: tf.Tensor, probability: Any) -> tf.Tensor:
     """Scores minus the logarithm of how likely each candidate was to be drawn."""
     if probability is None:
         return scores
-    probability = ops.maximum(ops.cast(probability, scores.dtype), SMALLEST_PROBABILITY)
-    return scores - ops.reshape(ops.log(probability), [-1, scores.shape[-1]])
+    logs = ops.log(ops.maximum(ops.cast(probability, "float32"), SMALLEST_PROBABILITY))
+    return scores - ops.cast(ops.reshape(logs, [-1, scores.shape[-1]]), scores.dtype)

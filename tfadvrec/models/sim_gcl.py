@@ -111,9 +111,8 @@ class SimGCL(LightGCN):
             other, ranking = _mean(self._noisy_layers(noise=self.noise)), self.spread()
         else:
             other, ranking = layers[self.cross_layer - 1], view
-        if not self.contrast:
-            return ranking
-        nodes = [tf.reshape(users, [-1]), tf.reshape(items[..., :1], [-1]) + self.n_users]
+        positive = items if items.shape.rank == 1 else items[:, 0]
+        nodes = [tf.reshape(users, [-1]), positive + self.n_users]
         apart = [self._contrast(view, other, tf.unique(rows)[0]) for rows in nodes]
         batch = tf.cast(tf.shape(users)[0], view.dtype)
         self.add_loss(self.contrast * batch * tf.add_n(apart))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-ATTACKED = "attacked "
+ATTACKS = ("attacked, plain loss ", "attacked ")  # the longer first
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Defence:
 def curve(model: Mapping[str, Any], metric: str) -> tuple[np.ndarray, np.ndarray]:
     """A model's metric over the relative size of the attack, size 0 first.
 
+    Of the attacks of one size the worst for the model counts.
+
     Args:
         model: A model's part of `metrics.json`: situation -> metric -> figure.
         metric: The metric's name.
@@ -42,9 +44,9 @@ def curve(model: Mapping[str, Any], metric: str) -> tuple[np.ndarray, np.ndarray
     """
     points = {0.0: model["test"][metric]["mean"]} if metric in model.get("test", {}) else {}
     for situation, figures in model.items():
-        size = situation.removeprefix(ATTACKED)
-        if points and situation.startswith(ATTACKED) and _number(size) and metric in figures:
-            points[float(size)] = figures[metric]["mean"]
+        size = _size(situation)
+        if points and size is not None and metric in figures:
+            points[size] = min(points.get(size, np.inf), figures[metric]["mean"])
     sizes = np.array(sorted(points))
     return sizes, np.array([points[size] for size in sizes])
 
@@ -72,7 +74,7 @@ def defence(metrics: Mapping[str, Any], name: str, metric: str) -> Defence | Non
     models, twin = metrics.get("models", {}), metrics.get("twin")
     sizes, own = curve(models.get(name, {}), metric)
     twin_sizes, twins = curve(models.get(twin, {}), metric)
-    if len(sizes) < 2 or not np.array_equal(sizes, twin_sizes):
+    if len(sizes) < 2 or not np.array_equal(sizes, twin_sizes) or min(own[0], twins[0]) <= 0:
         return None
     size = _falls_to(sizes, twins, 0.5 * twins[0])
     at = float(sizes[-1] if size is None else size)
@@ -94,5 +96,10 @@ def _falls_to(sizes: np.ndarray, values: np.ndarray, level: float) -> float | No
     return None
 
 
-def _number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()
+def _size(situation: str) -> float | None:
+    """The size of the attack that a situation is, None for any other situation."""
+    for attack in ATTACKS:
+        if situation.startswith(attack):
+            text = situation.removeprefix(attack)
+            return float(text) if text.replace(".", "", 1).isdigit() else None
+    return None

@@ -48,11 +48,11 @@ def zoo_figure(
         colour = COLOURS[place % len(COLOURS)]
         axes.scatter(*zip(*chosen, strict=True), color=colour, label=family, s=36, zorder=3)
     for name, (_, x, y) in points.items():
-        axes.annotate(
-            name.removesuffix("_ml_100k"), (x, y), xytext=(5, 4), textcoords="offset points",
-            fontsize=7,
-        )  # fmt: skip
         twin = presets[name][1].get("twin")
+        side = {"xytext": (-6, -9), "ha": "right"} if twin in points else {"xytext": (5, 4)}
+        axes.annotate(
+            name.removesuffix("_ml_100k"), (x, y), textcoords="offset points", fontsize=7, **side
+        )
         if twin in points:
             start, arrow = points[twin][1:], {"arrowstyle": "->", "color": "#999999"}
             axes.annotate("", (x, y), xytext=start, arrowprops=arrow, zorder=1)
