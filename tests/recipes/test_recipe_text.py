@@ -106,4 +106,4 @@ def test_every_zoo_recipe_is_sound_and_differs_from_its_twin_in_the_adversary_al
     if recipe.adversarial or recipe.twin:
         check_twin(recipe, load_recipe(recipe.twin))
     if not recipe.closed_form:
-        assert len(recipe.seeds) >= (3 if recipe.game else 5)
+        assert len(recipe.seeds) >= 3

@@ -186,7 +186,7 @@ class ContentTwoTower(ItemModalities, Recommender):
             `(batch, dimension)`.
         """
         catalogue = self.item_tower(ops.arange(self.n_items))
-        return self.scores.of_users(self.pooling(history, catalogue))
+        return self.scores.of_users(self.pooling(ops.convert_to_tensor(history), catalogue))
 
     def score_history(self, history: Any) -> tf.Tensor:
         """Scores of every item, `(batch, n_items)`; arguments as for `embed_history`."""

@@ -30,8 +30,8 @@ def hashed_counts(
 
     Example:
 
-    >>> hashed_counts(["Toy toys", ""], 8, characters=[3]).toarray().sum(axis=1).round(2).tolist()
-    [6.48, 0.0]
+    >>> hashed_counts(["Toy", ""], 8).toarray().sum(axis=1).tolist()
+    [1.0, 0.0]
     """
 
     @functools.cache

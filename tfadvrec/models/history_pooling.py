@@ -27,7 +27,7 @@ class HistoryPooling(keras.layers.Layer):
     Example:
 
     >>> pooling = HistoryPooling(2, 3)
-    >>> pooling.taste.bias.assign([0.0, 0.0])
+    >>> _ = pooling.taste.bias.assign([0.0, 0.0])
     >>> items = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
     >>> pooling(np.array([[0, 1, -1], [-1, -1, -1]]), items).numpy().tolist()
     [[0.5, 0.5], [0.0, 0.0]]

@@ -55,7 +55,7 @@ class Multimodal(ItemModalities, Recommender):
 
     >>> log = Interactions.from_arrays([1, 1, 2], ["jam", "tea", "wine"])
     >>> log = log.replace(item_features={"title": np.array(["Red jam", "Green tea", "Red wine"])})
-    >>> model = Multimodal.for_log(log, {"title": "text"}, dimension=4, seed=0)
+    >>> model = Multimodal.for_log(log, {"title": "text"}, dimension=4, similarity="dot", seed=0)
     >>> with model.hidden("title", [0, 1, 2]):
     ...     by_id_alone = model.embed_items([0, 1, 2])
     >>> bool(np.allclose(by_id_alone, model.item_tower.identity.embeddings))

@@ -52,6 +52,7 @@ class VBPR(ItemModalities, Recommender):
     Example:
 
     >>> import numpy as np
+    >>> from tfadvrec.data import Interactions
     >>> log = Interactions.from_arrays([1, 1, 2], ["a", "b", "c"])
     >>> images = np.array([[3.0, 4.0], [0.0, 5.0], [np.nan, np.nan]])  # none of the third
     >>> model = VBPR.for_log(log, vectors={"image": images}, form="amr", dimension=4, seed=0)

@@ -28,7 +28,8 @@ class VectorScores(keras.layers.Layer):
     Example:
 
     >>> scores = VectorScores("cosine", 0.5)
-    >>> scores([[3.0, 4.0]], [[1.0, 0.0], [0.0, 2.0]]).numpy().round(2).tolist()
+    >>> users, items = tf.constant([[3.0, 4.0]]), tf.constant([[1.0, 0.0], [0.0, 2.0]])
+    >>> scores(users, items).numpy().astype(float).round(2).tolist()
     [[1.2, 1.6]]
     """
 
