@@ -215,3 +215,18 @@ def test_the_spectral_filter_is_the_decomposition_of_the_normalised_log(blocks_l
     left, values, right = np.linalg.svd(dense)
     expected = (left[:, :2] * values[:2]) @ right[:2]
     np.testing.assert_allclose(model.score_catalogue(np.arange(20)), expected, atol=1e-5)
+
+
+def test_half_precision_trains_and_ranks(blocks_log):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = LightGCN(n_users=20, n_items=20, dimension=8, seed=0).bind(blocks_log)
+        model.compile(keras.optimizers.Adam(0.05), loss=tar.losses.BayesianPersonalizedRanking())
+        data = tar.data.pairs(blocks_log, batch_size=90, seed=0)
+        losses = model.fit(data, epochs=15, verbose=0).history["loss"]
+        scores = model.score_catalogue(np.arange(20)).numpy()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert losses[-1] < 0.5 * losses[0]
+    own = np.add.outer(np.arange(20), np.arange(20)) % 2 == 0
+    assert scores[own].mean() > scores[~own].mean() + 1

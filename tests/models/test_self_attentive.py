@@ -358,3 +358,20 @@ def test_an_argument_out_of_range_is_an_error(wrong):
 def test_histories_of_another_length_are_refused_in_training(model):
     with pytest.raises(ValueError, match="reads 6 events, and the histories have 4"):
         model({"history": np.zeros((2, 4), int), "item_id": np.zeros((2, 4, 1), int)})
+
+
+def test_half_precision_trains_and_reads_gaps_and_corrected_candidates(log):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = make(log, dropout=0.0, time_aware=True)
+        model.compile(keras.optimizers.Adam(0.01), loss=InBatchSoftmax(), jit_compile=False)
+        data = sequences(
+            log, batch_size=20, length=LENGTH, candidates="shared", negatives=8,
+            strategy="popularity", windows=None, seed=0,
+        )  # fmt: skip
+        losses = model.fit(data, epochs=6, verbose=0).history["loss"]
+        ranked = model.score_catalogue(np.arange(20)).numpy()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert losses[-1] < losses[0]
+    assert np.isfinite(ranked).all()

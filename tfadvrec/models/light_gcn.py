@@ -154,7 +154,10 @@ class LightGCN(Recommender):
                 (self.user_embedding.embeddings, users),
                 (self.item_embedding.embeddings, items),
             )
-            squares = [ops.sum(ops.square(ops.take(table, rows, 0))) for table, rows in tables]
+            squares = [
+                ops.sum(ops.square(ops.cast(ops.take(table, rows, 0), "float32")))
+                for table, rows in tables
+            ]
             self.add_loss(0.5 * self.regularization * ops.sum(ops.stack(squares)))
         users_now, items_now = self._split(self._spread(users, items))
         found = (tf.gather(users_now, users), tf.gather(items_now, items))
