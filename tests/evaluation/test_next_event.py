@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tfadvrec.data import DataError, Interactions
+from tfadvrec.data.event_windows import gap_buckets
 from tfadvrec.evaluation import evaluate_next_events
 
 
@@ -60,3 +61,23 @@ def test_a_log_without_times_or_later_events_is_an_error(log):
         evaluate_next_events(Successor(), log.replace(time=None), after=0)
     with pytest.raises(DataError, match="0 events at 50"):
         evaluate_next_events(Successor(), log, after=50)
+
+
+def test_a_time_aware_model_is_given_the_gaps_between_events():
+    log = Interactions.from_arrays([1, 1, 1], ["tea", "jam", "oats"], time=[1, 3, 1003])
+    given = []
+
+    class TimeAware:
+        time_aware, length = True, 2
+
+        def score_history(self, rows, gaps):
+            given.append((rows[:2].tolist(), gaps[:2].tolist()))
+            return np.zeros((len(rows), 3))
+
+    evaluate_next_events(TimeAware(), log, after=2, windows=1)
+    rows, gaps = given[0]
+    names = log.item_ids.tolist()
+    assert rows == [[-1, names.index("tea")], [names.index("tea"), names.index("jam")]]
+    known = gap_buckets(np.array([2]))
+    assert gaps[1][1] == known[0]  # two seconds before jam
+    assert gaps[0][0] == 0  # padding
