@@ -64,13 +64,15 @@ def generator_record(recipe: Any, split: Any, models: Sequence[Any]) -> dict[str
         models: The generator of each seed, the shipped one first.
     """
     from tfadvrec.presets.card import split_note
-    from tfadvrec.recipes.provenance import fingerprint
+    from tfadvrec.recipes.provenance import fingerprint, shareable
     from tfadvrec.synthesis import gaussian_copula, independent_columns, popularity_profiles
 
     train = split.train
     users = int(np.unique(train.user).size)
     made = [model.generate_profiles(users, seed=MADE_SEED) for model in models]
     reports = [measure_generator(split, log, seed=MADE_SEED) for log in made]
+    for log in reports[0]["data"].values():
+        log["origin"] = shareable(log["origin"])
     samplers = {
         "gaussian_copula": gaussian_copula,
         "independent_columns": independent_columns,

@@ -1,6 +1,7 @@
 """Where a model's data came from, and under which terms."""
 
 import hashlib
+import re
 from typing import Any
 
 from tfadvrec.recipes.recipe import Recipe
@@ -18,10 +19,25 @@ def provenance(recipe: Recipe, split: Any) -> dict[str, str]:
     train, source = split.train, recipe.data["source"]
     return {
         "name": train.name,
-        "origin": "GroupLens, University of Minnesota" if source == "movielens" else train.origin,
+        "origin": "GroupLens, University of Minnesota"
+        if source == "movielens"
+        else shareable(train.origin),
         "licence": LICENCES.get(source, "not stated"),
         "fingerprint": fingerprint(split),
     }
+
+
+def shareable(origin: str) -> str:
+    """Where a log came from, without the folders of the machine that read it.
+
+    Example:
+
+    >>> shareable("the files /home/ann lee/shop/may.csv, C:\\\\logs\\\\june.csv")
+    'the files may.csv, june.csv'
+    >>> shareable("TensorFlow Datasets: movielens/100k-ratings, split train")
+    'TensorFlow Datasets: movielens/100k-ratings, split train'
+    """
+    return re.sub(r"(?<![^\s,])(?:~|[A-Za-z]:)?[/\\][^,]*[/\\]", "", origin)
 
 
 def fingerprint(split: Any) -> str:
