@@ -205,7 +205,7 @@ class Row:
         means = {key: float(np.mean(values)) for key, values in found.items()}
         return {"epsilon": size, **means, "mean": float(np.mean(list(means.values())))}
 
-    def tested(self, size: float, seed: int) -> dict[str, Any]:
+    def on_test(self, size: float, seed: int) -> dict[str, Any]:
         """One seed's figures of each user on the test items, and its cost."""
         trainer = self.trainer(size)
         trainer.begin(self.stand.starts[seed])
@@ -224,7 +224,7 @@ def measured(
     ]
     best = max(candidates, key=lambda c: c["mean"])["epsilon"] if candidates else one.sizes[0]
     found = [
-        memory.get(functools.partial(one.tested, best, seed), "tested", name, best, seed)
+        memory.get(functools.partial(one.on_test, best, seed), "tested", name, best, seed)
         for seed in range(seeds)
     ]
     values = [each["values"] for each in found]

@@ -190,7 +190,7 @@ def tried(name: str, setting: dict[str, Any], split: Split) -> list[dict[str, An
     return rows
 
 
-def tested(label: str, setting: dict[str, Any], split: Split, seed: int) -> dict[str, Any]:
+def on_test(label: str, setting: dict[str, Any], split: Split, seed: int) -> dict[str, Any]:
     """One seed, trained on the training part and measured on the test part."""
     began, extra = time.time(), {}
     if label in CLOSED:
@@ -231,7 +231,7 @@ def table(split: Split, seeds: int, memory: Memory) -> dict[str, Any]:
         for label in [name, OFF] if name == "AdvInfoNCE" else [name]:
             found = []
             for seed in range(seeds if name in TRAINED else 1):
-                make = functools.partial(tested, label, setting, split, seed)
+                make = functools.partial(on_test, label, setting, split, seed)
                 found.append(memory.get(make, "tested", label, setting, seed))
             rows.append(row(label, setting, best["ndcg@20"], found))
             final[label] = Averaged([one["values"] for one in found])

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tfadvrec.models.feature_values import WORD, as_numbers, as_texts, guess_kind
+from tfadvrec.models.feature_values import WORD, as_numbers, as_texts, guess_kind, strict_record
 
 KINDS = {  # kind -> the fields that describe it, beside name and kind
     "numeric": ("mean", "scale"),
@@ -143,14 +143,7 @@ class FeatureColumn:
         Raises:
             ValueError: If a key is missing, unknown, or has no meaning for the kind.
         """
-        record = dict(record)
-        allowed = {"name", "kind", *KINDS.get(record.get("kind", ""), ())}
-        if set(record) != allowed:
-            raise ValueError(
-                f"feature {record.get('name')!r} of kind {record.get('kind')!r} has the keys "
-                f"{sorted(allowed)}, got {sorted(map(str, record))}; kinds are {sorted(KINDS)}."
-            )
-        return cls(**record)
+        return cls(**strict_record("feature", record, KINDS))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields that matter for the kind, JSON-able."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,3 +54,26 @@ def as_texts(name: str, values: Sequence[Any]) -> list[str]:
         else:
             texts.append(str(value))
     return texts
+
+
+def strict_record(
+    what: str, record: Mapping[str, Any], kinds: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """A stored description, if it has exactly the keys that its kind has.
+
+    Args:
+        what: What is described, for the error.
+        record: What was stored, with its `"name"` and `"kind"`.
+        kinds: Kind -> the fields that describe it, beside name and kind.
+
+    Raises:
+        ValueError: If a key is missing, unknown, or has no meaning for the kind.
+    """
+    record = dict(record)
+    allowed = {"name", "kind", *kinds.get(record.get("kind", ""), ())}
+    if set(record) != allowed:
+        raise ValueError(
+            f"{what} {record.get('name')!r} of kind {record.get('kind')!r} has the keys "
+            f"{sorted(allowed)}, got {sorted(map(str, record))}; kinds are {sorted(kinds)}."
+        )
+    return record

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from tfadvrec.models.feature_values import as_numbers, as_texts, guess_kind
+from tfadvrec.models.feature_values import as_numbers, as_texts, guess_kind, strict_record
 from tfadvrec.models.hashed_text import hashed_counts, rarity, unit_rows
 
 KINDS = {  # kind -> the fields that describe it, beside name and kind
@@ -190,14 +190,7 @@ class Modality:
         Raises:
             ValueError: If a key is missing, unknown, or has no meaning for the kind.
         """
-        record = dict(record)
-        allowed = {"name", "kind", *KINDS.get(record.get("kind", ""), ())}
-        if set(record) != allowed:
-            raise ValueError(
-                f"modality {record.get('name')!r} of kind {record.get('kind')!r} has the keys "
-                f"{sorted(allowed)}, got {sorted(map(str, record))}; kinds are {sorted(KINDS)}."
-            )
-        return cls(**record)
+        return cls(**strict_record("modality", record, KINDS))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields that matter for the kind, JSON-able."""

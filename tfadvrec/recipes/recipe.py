@@ -9,6 +9,7 @@ from typing import Any
 
 from tfadvrec.recipes import schema
 from tfadvrec.recipes.schema import RecipeError, check_keys, check_kind
+from tfadvrec.recipes.toml_text import written
 
 LARGEST = 1024 * 1024  # bytes of a recipe that are read
 DEFAULT_ATTACK = {"relative_epsilon": [0.25, 0.5, 1.0], "steps": 20, "norm": "l2"}
@@ -122,7 +123,7 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The recipe as TOML that `parse_recipe` reads: its own text, or written anew."""
-        return self.text or _toml(self.to_dict())
+        return self.text or written(self.to_dict())
 
 
 def load_recipe(name_or_path: str | os.PathLike) -> Recipe:
@@ -276,36 +277,3 @@ def _check_game(table: dict[str, Any], stages: list[Any]) -> None:
             raise RecipeError(f"[[stages]] {number} speaks of a game that it does not play.")
     if "game" in table and type(table["game"].get("batch_size")) is not int:
         raise RecipeError("[game] needs batch_size, an integer.")
-
-
-def _toml(table: dict[str, Any]) -> str:
-    """Writes a table of plain values as TOML: values first, then sections."""
-    plain = {k: v for k, v in table.items() if not isinstance(v, dict) and k != "stages"}
-    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
-    for key, value in table.items():
-        for section in [value] if isinstance(value, dict) else value if key == "stages" else []:
-            lines += ["", f"[[{key}]]" if key == "stages" else f"[{key}]"]
-            lines += [f"{name} = {_value(entry)}" for name, entry in section.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    """A value in TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    return "{" + ", ".join(f"{_text(k)} = {_value(v)}" for k, v in value.items()) + "}"
-
-
-def _text(value: str) -> str:
-    """A TOML basic string."""
-    escaped = "".join(
-        f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c
-        for c in value.replace("\\", "\\\\").replace('"', '\\"')
-    )
-    return f'"{escaped}"'

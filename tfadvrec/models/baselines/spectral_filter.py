@@ -1,22 +1,17 @@
 """The low-pass filter of the interaction graph: what linear graph models converge to."""
 
-from typing import Any, Self
-
 import keras
 import numpy as np
-import tensorflow as tf
 from scipy import sparse
 
 from tfadvrec.data import Interactions
-from tfadvrec.models.baselines.fitting import check_size
-from tfadvrec.models.baselines.pure_svd import right_singular_vectors
-from tfadvrec.models.recommender import Recommender, check_rows
+from tfadvrec.models.baselines.factor_recommender import FactorRecommender
 from tfadvrec.presets import register
 
 
 @register
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class SpectralFilter(Recommender):
+class SpectralFilter(FactorRecommender):
     """Ranks by the truncated decomposition of the degree-normalised log.
 
     With D^-1/2 X D^-1/2 = U Σ Vᵀ of rank r (degrees of users on the left, of items on the right)
@@ -44,75 +39,11 @@ class SpectralFilter(Recommender):
     section 4.2 (the ideal low-pass filter).
     """
 
-    def __init__(
-        self,
-        *,
-        n_users: int,
-        n_items: int,
-        rank: int = 64,
-        seed: int = 0,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(n_users=n_users, n_items=n_items, name=name)
-        if not 1 <= rank <= min(n_users, n_items):
-            raise ValueError(
-                f"SpectralFilter expects 1 <= rank <= {min(n_users, n_items)}, the smaller of "
-                f"n_users={n_users} and n_items={n_items}, got {rank!r}."
-            )
-        self.rank, self.seed = int(rank), int(seed)
-        self.user_factors = self.add_weight(
-            shape=(n_users, rank), initializer="zeros", trainable=False, name="user_rows"
-        )
-        self.item_factors = self.add_weight(
-            shape=(n_items, rank), initializer="zeros", trainable=False, name="item_rows"
-        )
-        self.built = True
-
-    def fit(self, log: Interactions) -> Self:
-        """Decomposes the log.
-
-        Args:
-            log: The interactions to learn from; this is not Keras's `fit(x, y)`.
-
-        Returns:
-            The model itself.
-        """
-        check_size(self, log)
-        self.bind(log)
+    def matrix(self, log: Interactions) -> sparse.csr_matrix:
+        """The binary log over the roots of the degrees of users and items."""
         matrix = log.csr().astype(np.float64)
-        matrix.data[:] = 1
         left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
-        matrix = (left @ matrix @ right).tocsr()
-        factors = right_singular_vectors(matrix, self.rank, self.seed)
-        self.item_factors.assign(factors.astype(np.float32))
-        self.user_factors.assign((matrix @ factors).astype(np.float32))
-        return self
-
-    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tf.Tensor:
-        """Scores candidates; shapes as for every `Recommender`."""
-        users = self.embed_users(tf.convert_to_tensor(inputs["user_id"]))
-        items = self.embed_items(tf.convert_to_tensor(inputs["item_id"]))
-        if items.shape.rank == 2:
-            return tf.matmul(users, items, transpose_b=True)
-        return tf.einsum("bd,bcd->bc", users, items)
-
-    def embed_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the users' factors U Σ, `(batch, rank)`."""
-        return tf.gather(self.user_factors.value, check_rows(users, self.n_users, "user"))
-
-    def embed_items(self, items: tf.Tensor) -> tf.Tensor:
-        """Returns the items' factors V, `(batch, rank)`."""
-        return tf.gather(self.item_factors.value, check_rows(items, self.n_items, "item"))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            "n_users": self.n_users,
-            "n_items": self.n_items,
-            "rank": self.rank,
-            "seed": self.seed,
-            "name": self.name,
-        }
+        return (left @ matrix @ right).tocsr()
 
 
 def _inverse_root(degree: np.ndarray) -> sparse.dia_matrix:
