@@ -10,6 +10,7 @@ from keras import ops
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.fusion_tower import FusionTower
+from tfadvrec.models.history import probe_histories
 from tfadvrec.models.history_pooling import HistoryPooling, last_items, without
 from tfadvrec.models.item_modalities import ItemModalities
 from tfadvrec.models.modalities import Modalities, Vectors, as_modalities
@@ -206,9 +207,7 @@ class ContentTwoTower(ItemModalities, Recommender):
 
     def probe_inputs(self) -> dict[str, np.ndarray]:
         """A few histories and candidates, as a preset's probe asks for."""
-        rows = np.linspace(0, self.n_items - 1, min(6, self.n_items)).astype(np.int32)
-        history = np.stack([rows, np.where(rows % 2, rows, -1), np.roll(rows, 1)])
-        return {"history": history, "item_id": np.tile(rows, (len(history), 1))}
+        return probe_histories(self.n_items)
 
     def get_config(self) -> dict[str, Any]:
         return {

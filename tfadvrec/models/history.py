@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 from scipy.sparse import csr_matrix
 
@@ -65,3 +66,16 @@ class History:
     def _padded(self) -> tf.Tensor:
         with tf.init_scope():  # made while a graph is traced, it would belong to that graph
             return tf.constant(padded(self._matrix))
+
+
+def probe_histories(n_items: int) -> dict[str, np.ndarray]:
+    """A few histories and candidates, as the probe of a preset that reads histories asks for.
+
+    Example:
+
+    >>> probe_histories(3)["history"].tolist()
+    [[0, 1, 2], [-1, 1, -1], [2, 0, 1]]
+    """
+    rows = np.linspace(0, n_items - 1, min(6, n_items)).astype(np.int32)
+    history = np.stack([rows, np.where(rows % 2, rows, -1), np.roll(rows, 1)])
+    return {"history": history, "item_id": np.tile(rows, (len(history), 1))}

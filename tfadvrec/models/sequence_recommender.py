@@ -13,6 +13,7 @@ from tfadvrec.data import Interactions
 from tfadvrec.data.event_windows import GAP_BUCKETS, UserEvents
 from tfadvrec.models.baselines.fitting import bound
 from tfadvrec.models.dropout import Dropout
+from tfadvrec.models.history import probe_histories
 from tfadvrec.models.recommender import Recommender, check_rows
 
 SMALLEST_PROBABILITY = 1e-9
@@ -222,9 +223,7 @@ class SequenceRecommender(Recommender):
 
     def probe_inputs(self) -> dict[str, np.ndarray]:
         """A few histories and candidates, as a preset's probe asks for."""
-        rows = np.linspace(0, self.n_items - 1, min(6, self.n_items)).astype(np.int32)
-        history = np.stack([rows, np.where(rows % 2, rows, -1), np.roll(rows, 1)])
-        return {"history": history, "item_id": np.tile(rows, (len(history), 1))}
+        return probe_histories(self.n_items)
 
     def get_config(self) -> dict[str, Any]:
         return {

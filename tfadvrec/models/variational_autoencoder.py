@@ -15,7 +15,7 @@ from tfadvrec.data import Interactions
 from tfadvrec.data.multi_hot import multi_hot
 from tfadvrec.models.baselines.fitting import bound
 from tfadvrec.models.dropout import Dropout
-from tfadvrec.models.history import History
+from tfadvrec.models.history import History, probe_histories
 from tfadvrec.models.recommender import Recommender, check_rows
 from tfadvrec.presets import register
 
@@ -294,9 +294,7 @@ class VariationalAutoencoder(Recommender):
 
     def probe_inputs(self) -> dict[str, np.ndarray]:
         """A few histories and candidates, as a preset's probe asks for."""
-        rows = np.linspace(0, self.n_items - 1, min(6, self.n_items)).astype(np.int32)
-        history = np.stack([rows, np.where(rows % 2, rows, -1), np.roll(rows, 1)])
-        return {"history": history, "item_id": np.tile(rows, (len(history), 1))}
+        return probe_histories(self.n_items)
 
     def get_config(self) -> dict[str, Any]:
         return {
