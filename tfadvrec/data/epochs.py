@@ -54,12 +54,33 @@ class Epochs:
                 self.epoch = epoch + 1
             yield chosen, np.int32(steps), np.array([key, first], np.int32)
 
-    def dataset(self, blocks: Callable[[], Iterator[Any]], signature: Any) -> tf.data.Dataset:
-        """What a generator of this epoch's blocks yields, as a dataset that does not read ahead."""
-        raw = tf.data.Dataset.from_generator(blocks, output_signature=signature)
+    def dataset(
+        self,
+        blocks: Callable[[], Iterator[Any]],
+        signature: Any,
+        made_of: Callable[..., Any],
+        *,
+        batches: bool = False,
+    ) -> tf.data.Dataset:
+        """What a generator of this epoch's blocks yields, as a dataset that does not read ahead.
+
+        Args:
+            blocks: The generator; called once an epoch.
+            signature: The `tf.TensorSpec` of each part that it yields.
+            made_of: Makes a block of those parts.
+            batches: Whether the dataset holds the one batch of each block instead.
+        """
+        make = (lambda *parts: made_of(*parts).batch(0)) if batches else made_of
+        raw = tf.data.Dataset.from_generator(blocks, output_signature=signature).map(_plain(make))
         options = tf.data.Options()
         # reading ahead would end an epoch before its batches are asked for; the autotuner costs
         # more than it gives where whole batches are gathered at once
         options.experimental_optimization.inject_prefetch = False
         options.autotune.enabled = False
-        return raw.with_options(options)
+        data = raw.with_options(options)
+        return data.apply(tf.data.experimental.assert_cardinality(self.blocks))
+
+
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as it is: rewriting Python's branches for a graph takes seconds, in vain."""
+    return tf.autograph.experimental.do_not_convert(function)

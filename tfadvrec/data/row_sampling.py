@@ -117,9 +117,9 @@ def _dataset(
         tf.TensorSpec([], tf.int32),
         tf.TensorSpec([2], tf.int32),
     )
-    data = epochs.dataset(epochs, signature).map(
-        lambda chosen, steps, key: RowBlock(chosen, steps, key, tables, label=label, width=width)
+    return epochs.dataset(
+        epochs,
+        signature,
+        lambda chosen, steps, key: RowBlock(chosen, steps, key, tables, label=label, width=width),
+        batches=block is None,
     )
-    if block is None:
-        data = data.map(lambda whole: whole.batch(0))
-    return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))

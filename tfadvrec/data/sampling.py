@@ -163,11 +163,11 @@ def _dataset(
         tf.TensorSpec([2], tf.int32),
     )
     none = tf.zeros([0])
-    data = epochs.dataset(blocks, signature).map(
+    return epochs.dataset(
+        blocks,
+        signature,
         lambda user, item, label, weight, steps, key: Block(
             user, item, label, weight, none, steps, key, negatives=negatives, kind=kind
-        )
+        ),
+        batches=block is None,
     )
-    if block is None:
-        data = data.map(lambda whole: whole.batch(0))
-    return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))

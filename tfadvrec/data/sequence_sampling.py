@@ -79,14 +79,14 @@ def sequences(
         tf.TensorSpec([], tf.int32),
         tf.TensorSpec([2], tf.int32),
     )
-    data = epochs.dataset(epochs, signature).map(
+    return epochs.dataset(
+        epochs,
+        signature,
         lambda chosen, steps, key: SequenceBlock(
             chosen, steps, key, *tables, own=own, shared=shared, candidates=candidates
-        )
+        ),
+        batches=block is None,
     )
-    if block is None:
-        data = data.map(lambda whole: whole.batch(0))
-    return data.apply(tf.data.experimental.assert_cardinality(epochs.blocks))
 
 
 def sequence_count(log: Interactions, *, length: int = 50, windows: int | None = 1) -> int:
