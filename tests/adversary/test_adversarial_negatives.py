@@ -165,6 +165,51 @@ def test_an_adversarys_epoch_raises_the_loss_whatever_regularises_the_model():
     np.testing.assert_allclose(*tables, rtol=1e-5)
 
 
+class Stop(keras.callbacks.Callback):
+    """Interrupts an epoch, counted from 0, after its first batch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at, self.epoch = epoch, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.at:
+            raise KeyboardInterrupt
+
+
+def test_after_an_interrupted_epoch_of_the_adversary_the_model_trains_again():
+    model = factors()
+    robust = hardened(wrapped(model, rate=0.1))
+    options = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        robust.fit(X, Y, epochs=2, callbacks=Stop(1), **options)
+    before = [v.numpy() for v in model.trainable_variables]
+    tables = [v.numpy() for v in (robust.user_hardness.embeddings, robust.item_hardness.embeddings)]
+    robust.fit(X, Y, epochs=1, **options)
+    assert not any(equal(before, [v.numpy() for v in model.trainable_variables]))
+    after = [v.numpy() for v in (robust.user_hardness.embeddings, robust.item_hardness.embeddings)]
+    assert all(equal(tables, after))
+
+
+def test_a_reused_callback_list_counts_an_epoch_once():
+    robust = wrapped(factors(), interval=3)
+    reused = keras.callbacks.CallbackList(add_history=True, model=robust)
+    for _ in range(2):
+        robust.fit(X, Y, batch_size=4, epochs=1, verbose=0, callbacks=reused)
+    assert robust._turns.epochs == 2
+
+
+def test_each_optimizer_holds_its_own_sides_variables():
+    robust = AdversarialNegatives(factors(), seed=1)
+    robust.compile("adam", adversary_optimizer="adam")
+    robust.fit(X, Y, epochs=1, verbose=0)
+    held = [len(o.variables) - 2 for o in (robust.optimizer, robust.adversary_optimizer)]
+    assert held == [2 * len(robust.model.trainable_variables), 2 * 2]  # two moments each
+
+
 def foreign():
     """A Keras model of one's own, with batch statistics."""
     user = keras.Input((), dtype="int32", name="user_id")

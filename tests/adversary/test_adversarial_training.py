@@ -399,6 +399,20 @@ def test_both_passes_use_one_dropout_mask():
     assert logs["adversarial_loss"] == pytest.approx(logs["loss"], rel=1e-6)
 
 
+@pytest.mark.parametrize("seed", [0, 12_345, 2**40 + 1])
+def test_any_seed_draws_a_noise_of_its_own(seed):
+    moved = []
+    for given in (seed, seed, seed + 1):
+        model = functional_model()
+        robust = AdversarialTraining(model, RandomNoise(0.5), seed=given)
+        robust.compile(keras.optimizers.SGD(0.1), loss="mse", jit_compile=False)
+        robust.fit(*functional_data(), epochs=1, shuffle=False, verbose=0)
+        moved.append(np.concatenate([w.ravel() for w in weights(model)]))
+    assert np.isfinite(moved[0]).all()
+    assert (moved[0] == moved[1]).all()
+    assert (moved[0] != moved[2]).any()
+
+
 def test_mixed_precision_trains():
     x, y = dense_data()
     keras.utils.set_random_seed(0)

@@ -99,6 +99,19 @@ def test_vbpr_and_amr_are_their_formulas(log):
         np.testing.assert_allclose(model.score_catalogue(USERS), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("form", ["vbpr", "amr"])
+def test_the_penalty_is_the_mean_square_of_users_and_the_summed_one_of_items(log, form):
+    model = make(log, VBPR, form=form, regularization=0.3, initial_scale=0.5)
+    inputs = {"user_id": np.array([3, 4]), "item_id": np.array([[0, 1, 5], [2, 7, 9]])}
+    model(inputs, training=True)
+    users = model.embed_users([3, 4]).numpy()
+    items = model.embed_items(np.arange(20)).numpy()[inputs["item_id"]]
+    expected = 0.3 * (np.mean(users**2) + np.mean(np.sum(items**2, axis=1)))
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+    model(inputs, training=False)
+    assert not model.losses
+
+
 def test_a_users_vector_is_the_weighed_mean_of_their_last_items(log):
     model = make(log, ContentTwoTower, length=3, similarity="dot", temperature=1.0)
     pooling = model.pooling

@@ -61,7 +61,7 @@ def test_a_preset_of_a_game_says_first_how_it_compares(tmp_path):
             "epochs = 4", "epochs = 3\nadversarial_weight = 0.0"
         )
     )
-    folder = train_preset(recipe, tmp_path / "played", find_twin=lambda name: twin)
+    folder = train_preset(recipe, tmp_path / "played", twin=twin)
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.split("\n")[2].startswith("**On the test part its ndcg@10 is ")
     assert "twin without the adversary" in card.split("\n")[2]
@@ -97,4 +97,4 @@ def test_a_game_that_cannot_be_meant_is_refused_by_name(change, message):
 def test_a_twin_that_plays_is_no_twin(tmp_path):
     recipe = parse_recipe(GAME.replace("seeds = [0]", 'twin = "played"\nseeds = [0]'))
     with pytest.raises(RecipeError, match="it has an adversary itself"):
-        train_preset(recipe, tmp_path / "x", find_twin=lambda name: parse_recipe(GAME))
+        train_preset(recipe, tmp_path / "x", twin=parse_recipe(GAME))

@@ -61,7 +61,7 @@ def split(recipe):
 @pytest.fixture(scope="module")
 def folder(recipe, split, tmp_path_factory):
     place = tmp_path_factory.mktemp("zoo") / "small_ratings"
-    return train_preset(recipe, place, split=split, find_twin=recipe.undefended)
+    return train_preset(recipe, place, split=split)
 
 
 def test_figures_are_errors_beside_the_twin_the_mean_and_the_biases(folder, split):

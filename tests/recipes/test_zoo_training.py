@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tfadvrec import presets
+from tfadvrec.cli.app import main
 from tfadvrec.recipes import RecipeError, parse_recipe, train_preset
 from tfadvrec.recipes.zoo_training import check_twin
 
@@ -16,7 +17,6 @@ def folder(small_recipe, small_split, tmp_path_factory):
         small_recipe,
         zoo / "small_apr",
         split=small_split,
-        find_twin=small_recipe.undefended,
         twin_folder=zoo / "small_bpr",
     )
 
@@ -63,9 +63,23 @@ def test_the_twins_preset_is_of_the_same_runs(folder, small_recipe):
         train_preset(
             other,
             folder.with_name("x"),
-            find_twin=small_recipe.undefended,
+            twin=small_recipe.undefended(),
             twin_folder=folder.with_name("y"),
         )
+
+
+def test_the_command_writes_the_twin_beside(small_text, tmp_path, capsys):
+    short = small_text.replace("seeds = [0, 1]", "seeds = [0]").replace("epochs = 3", "epochs = 1")
+    (tmp_path / "small.toml").write_text(short)
+    output = tmp_path / "zoo" / "small_apr"
+    words = ["zoo", "train", str(tmp_path / "small.toml"), "--output", str(output), "--twin"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--json"])
+    assert json.loads(capsys.readouterr().out)["name"] == "small_apr"
+    for name in ("small_apr", "small_bpr"):
+        assert presets.load(output.with_name(name)).n_items == 40
+    recipe = (output.with_name("small_bpr") / "recipe.toml").read_text()
+    assert "adversary" not in recipe
 
 
 def test_the_folder_says_where_it_comes_from(folder, small_text, small_recipe, small_split):

@@ -151,14 +151,11 @@ class AdversarialNegatives(ModelTraining):
         super().build_on(data)
         self._build_optimizers()
 
-    def _build_optimizers(self) -> None:
-        # no variable can be made inside the branch that one side trains in
-        for optimizer, variables in (
+    def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        return [
             (self.optimizer, self.model.trainable_variables),
             (self.adversary_optimizer, self._hardness_variables()),
-        ):
-            if not optimizer.built:
-                optimizer.build(variables)
+        ]
 
     def _hardness_variables(self) -> list[keras.Variable]:
         return [self.user_hardness.embeddings, self.item_hardness.embeddings]
@@ -167,7 +164,7 @@ class AdversarialNegatives(ModelTraining):
         """One step of the model, or of the adversary when it is its turn."""
         if not self.model.built:
             self.build_on(data)
-        self._build_optimizers()
+        self._build_optimizers()  # none can be made inside the branch that one side trains in
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         state = list(self.model.non_trainable_variables)
         before = [tf.identity(v.value) for v in state]

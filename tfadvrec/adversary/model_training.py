@@ -110,7 +110,7 @@ def with_callback(given: Any, added: keras.callbacks.Callback) -> Any:
     """`fit`'s callbacks, none or one or several, and one more."""
     if isinstance(given, keras.callbacks.CallbackList):
         if added not in given.callbacks:
-            given.append(added)
+            given.callbacks.append(added)
         return given
     if given is None:
         return [added]

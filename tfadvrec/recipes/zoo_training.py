@@ -1,12 +1,12 @@
 """A zoo preset from its recipe: all seeds, its twin, baselines, figures, folder."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfadvrec import presets
-from tfadvrec.presets import files
+from tfadvrec.presets import files, zoo
 from tfadvrec.presets.replacing import check_replaceable
 from tfadvrec.recipes.making import model_class
 from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
@@ -27,7 +27,7 @@ def train_preset(
     folder: str | os.PathLike,
     *,
     split: Any = None,
-    find_twin: Callable[[str], Recipe] = load_recipe,
+    twin: Recipe | None = None,
     weights: bool | None = None,
     twin_folder: str | os.PathLike | None = None,
     progress: Progress | None = None,
@@ -41,7 +41,8 @@ def train_preset(
         recipe: The recipe; its own text goes into the folder.
         folder: Where to write.
         split: A split to use in place of the recipe's data.
-        find_twin: Gives the recipe of the twin's name.
+        twin: The twin's recipe; by default the zoo's of the name that the recipe gives, or, where
+            the zoo has none, the recipe without its adversary.
         weights: Whether to write the weights; by default what the recipe says of the zoo.
         twin_folder: Where to write the twin's preset, which is trained anyway; None for nowhere.
         progress: Called with a text, how much is done, and of how much.
@@ -56,7 +57,7 @@ def train_preset(
     from tfadvrec.recipes.making import make_split
 
     check_replaceable(folder, known=files.NAMES)
-    twin = check_twin(recipe, find_twin(recipe.twin)) if recipe.twin else None
+    twin = check_twin(recipe, twin or _twin_of(recipe)) if recipe.twin else None
     if twin_folder is not None:
         check_replaceable(twin_folder, known=files.NAMES)
         _check_alike(recipe, twin)
@@ -137,6 +138,12 @@ def health_files(run: Run) -> dict[str, bytes]:
     from tfadvrec.games.health.curves import curves
 
     return {files.HEALTH: run.health.to_json().encode(), files.CURVES: curves(run.health)}
+
+
+def _twin_of(recipe: Recipe) -> Recipe:
+    if recipe.twin in zoo.folders():
+        return load_recipe(recipe.twin)
+    return recipe.undefended()
 
 
 def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:

@@ -91,21 +91,26 @@ class BlockTraining:
                 x = _class_weighted(x, options.pop("class_weight", None))
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
-        self._build_optimizer()
+        if getattr(self, "optimizer", None) is not None and self._all_made():
+            self._build_optimizers()
         return super().fit(x, y, *positional, **options)
 
-    def _build_optimizer(self) -> None:
-        """Makes the optimizer's variables, where the layers' are all made.
+    def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Each optimizer, and what it updates."""
+        return [(self.optimizer, self.trainable_variables)]
 
-        A step that makes variables is traced twice by TensorFlow.
-        """
-        lazy = any(
-            not layer.built and type(layer).build is not keras.Layer.build
+    def _build_optimizers(self) -> None:
+        """Makes the optimizers' variables; a step that makes some is traced twice."""
+        for optimizer, variables in self._optimized():
+            if not optimizer.built:
+                optimizer.build(variables)
+
+    def _all_made(self) -> bool:
+        """Whether no layer makes variables when it is first called."""
+        return all(
+            layer.built or type(layer).build is keras.Layer.build
             for layer in self._flatten_layers(include_self=False)
         )
-        optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and not optimizer.built and not lazy:
-            optimizer.build(self.trainable_variables)
 
     def _one_iterator(self, blocks: tf.data.Dataset, options: dict[str, Any]) -> tf.data.Dataset:
         """One iterator for all epochs: making one costs as much as training on 20,000 rows."""
