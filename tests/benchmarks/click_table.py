@@ -32,7 +32,7 @@ import numpy as np
 
 import tfadvrec as tar
 from tfadvrec.adversary import outputs_of
-from tfadvrec.data import ClickLog
+from tfadvrec.data import ClickLog, with_negatives
 from tfadvrec.evaluation import evaluate_clicks
 from tfadvrec.losses import Logistic
 
@@ -70,18 +70,8 @@ def load(folder: pathlib.Path, seed: int = 0) -> ClickLog:
     rows = [line.rstrip("\n").split("\t") for line in lines]
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     column = {name: np.array(columns[name]) for name in FIELDS}
-    items, item = np.unique(column["item"], return_inverse=True)
-    others = np.stack([column[name] for name in FIELDS if name != "item"], axis=1)
-    _, situation = np.unique(others, axis=0, return_inverse=True)
-    taken = np.unique(situation.ravel() * len(items) + item)
-    rng, start = np.random.default_rng(seed), np.repeat(situation.ravel(), 2) * len(items)
-    drawn = rng.integers(len(items), size=len(start))
-    while (again := np.isin(start + drawn, taken)).any():
-        drawn[again] = rng.integers(len(items), size=int(again.sum()))
-    frame = {name: np.concatenate([one, np.repeat(one, 2)]) for name, one in column.items()}
-    frame["item"] = np.concatenate([column["item"], items[drawn]])
-    frame["label"] = np.repeat([1, 0], [len(item), 2 * len(item)])
-    return ClickLog.from_frame(frame, label="label", fields=FIELDS, name="frappe")
+    uses = ClickLog.from_frame(column, label=None, fields=FIELDS, name="frappe")
+    return with_negatives(uses, "item", seed=seed)
 
 
 class BestEpoch(keras.callbacks.Callback):

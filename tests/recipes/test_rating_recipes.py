@@ -118,7 +118,7 @@ def test_an_attack_that_knows_the_ratings_is_worse_than_noise(folder, split):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('task = "rating"', 'task must be "ranking" or "ratings"'),
+        ('task = "rating"', "task must be one of ranking"),
         ('task = "ratings"\nk = [10]', "k would be ignored"),
         ('task = "ratings"\nbaselines = ["EASE"]', "baselines would be ignored"),
     ],

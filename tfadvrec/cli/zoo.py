@@ -14,7 +14,8 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 METRIC = "ndcg@10"
-SHOWN = ("hr@", "ndcg@", "coverage@10", "rmse", "mae")  # the card and --json have all of them
+# the card and --json have all of them
+SHOWN = ("hr@", "ndcg@", "coverage@10", "rmse", "mae", "auc", "log_loss")
 
 
 @app.command("list")
@@ -163,6 +164,8 @@ def _markdown(records: list[dict[str, Any]]) -> str:
             cells[0] = "recipe only"
         elif "rmse" in r["test"]:
             cells[0] = f"RMSE {_spread(r['test'], 'rmse')}"
+        elif "auc" in r["test"] and METRIC not in r["test"]:
+            cells[0] = f"AUC {_spread(r['test'], 'auc')}"
         elif r["utility"]:
             cells[0] = f"ranking learnt from what it makes: {_spread(r, 'utility')} of real"
         cells += _defended(r["defence"])

@@ -34,5 +34,6 @@ __getattr__, __dir__, __all__ = face(
         "sequences": "sequence_sampling",
         "SequenceBlock": "sequence_block",
         "ClickLog": "click_log",
+        "with_negatives": "click_negatives",
     },
 )

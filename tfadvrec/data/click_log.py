@@ -12,6 +12,7 @@ import numpy as np
 from tfadvrec.data import numbers as readings
 from tfadvrec.data.checks import DataError, check_length, plural, rows_text
 from tfadvrec.data.choice import column_name
+from tfadvrec.data.fingerprints import fingerprint
 from tfadvrec.data.frames import columns_of
 from tfadvrec.data.readers import read_table
 from tfadvrec.data.vocabulary import encode
@@ -34,6 +35,7 @@ class ClickLog:
             `(n,)` in (0, 1], or None.
         action: The field that is the logged action (what the policy chose), or None.
         name: A short name.
+        origin: Where it comes from.
 
     Example:
 
@@ -51,6 +53,7 @@ class ClickLog:
     propensity: np.ndarray | None = None
     action: str | None = None
     name: str = "clicks"
+    origin: str = ""
 
     def __post_init__(self) -> None:
         """Checks lengths, labels and propensities.
@@ -79,12 +82,14 @@ class ClickLog:
             )
 
     @classmethod
-    def from_csv(cls, path: str | Path, *, label: str, fields: Sequence[str], **options: Any):
+    def from_csv(
+        cls, path: str | Path, *, label: str | None, fields: Sequence[str], **options: Any
+    ):
         """Reads impressions from a text file with a header; the separator is found.
 
         Args:
             path: The file; gzip and bzip2 are unpacked.
-            label: The column that says whether the impression was clicked.
+            label: The column that says whether the impression was clicked; None where all were.
             fields: The categorical columns.
             **options: As for `from_frame`.
 
@@ -96,6 +101,7 @@ class ClickLog:
         """
         table = read_table(path, text=tuple(fields), header=True)
         options.setdefault("name", Path(path).stem)
+        options.setdefault("origin", f"the file {path}")
         return cls.from_frame(table, label=label, fields=fields, **options)
 
     @classmethod
@@ -103,19 +109,21 @@ class ClickLog:
         cls,
         frame: Any,
         *,
-        label: str,
+        label: str | None,
         fields: Sequence[str],
         numbers: Sequence[str] = (),
         propensity: str | None = None,
         action: str | None = None,
         missing: str = "error",
         name: str = "clicks",
+        origin: str = "",
     ) -> "ClickLog":
         """Takes impressions from a pandas, polars or Arrow table, or a mapping of arrays.
 
         Args:
             frame: The table.
-            label: The column of labels, 1 and 0 (or true and false).
+            label: The column of labels, 1 and 0 (or true and false). None for a log of uses, all
+                of which are clicks; see `with_negatives`.
             fields: The categorical columns: text or whole numbers. Blanks around a text are cut,
                 an empty one (or `nan`, `null`, `none`, `na`) is missing: a model takes it as
                 unknown.
@@ -125,6 +133,7 @@ class ClickLog:
             missing: What a number that is none gets: `"error"`, or `"keep"` for a NaN, which a
                 model takes as the mean.
             name: The log's name.
+            origin: Where it comes from.
 
         Returns:
             The log.
@@ -135,22 +144,25 @@ class ClickLog:
         if missing not in ("error", "keep"):
             raise ValueError(f"missing must be 'error' or 'keep'. Received: {missing!r}")
         columns = columns_of(frame)
+        labels = [] if label is None else [label]
         found = {
             asked: columns[column_name(asked, list(columns), name)]
-            for asked in (label, *fields, *numbers, *([propensity] if propensity else []))
+            for asked in (*labels, *fields, *numbers, *([propensity] if propensity else []))
         }
         coded = {key: encode(found[key], key) for key in fields}
-        measured = {key: readings.ratings(found[key]) for key in (label, *numbers)}
-        for key in measured if missing == "error" else (label,):
+        measured = {key: readings.ratings(found[key]) for key in (*labels, *numbers)}
+        for key in measured if missing == "error" else labels:
             _complete(key, measured[key], found[key])
+        rows = len(next(iter(found.values()))) if found else 0
         return cls(
-            label=measured.pop(label),
+            label=np.ones(rows, np.float32) if label is None else measured.pop(label),
             codes={key: one.rows for key, one in coded.items()},
             values={key: one.ids for key, one in coded.items()},
             numbers=measured,
             propensity=None if propensity is None else readings.ratings(found[propensity]),
             action=action,
             name=name,
+            origin=origin,
         )
 
     def __len__(self) -> int:
@@ -218,6 +230,13 @@ class ClickLog:
             raise DataError(f"there is no field {name!r}; there are {sorted(self.codes)}.")
         texts = np.append(self.values[name].astype(np.str_), "")
         return texts[self.codes[name]]
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of everything that is data."""
+        columns = {"label": self.label, "propensity": self.propensity}
+        for side in ("codes", "values", "numbers"):
+            columns |= {f"{side}.{key}": one for key, one in getattr(self, side).items()}
+        return fingerprint(sorted(columns.items(), key=lambda one: one[0]))
 
     def describe(self) -> Mapping[str, Any]:
         """Returns what the log holds, as values that JSON can hold."""

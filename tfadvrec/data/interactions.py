@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from scipy import sparse
 from tfadvrec.data import checks, constructors, from_datasets
 from tfadvrec.data.choice import column_name
 from tfadvrec.data.features import feature_table
+from tfadvrec.data.fingerprints import fingerprint
 from tfadvrec.data.frames import columns_of
 from tfadvrec.data.vocabulary import known_rows
 
@@ -229,13 +229,13 @@ class Interactions:
 
     def fingerprint(self) -> str:
         """Returns a SHA-256 of everything that is data: the rows, ids, columns and features."""
-        digest = hashlib.sha256()
-        for key in ("user", "item", "rating", "time", "user_ids", "item_ids"):
-            _add(digest, key, getattr(self, key))
+        columns = [
+            (key, getattr(self, key))
+            for key in ("user", "item", "rating", "time", "user_ids", "item_ids")
+        ]
         for side in ("columns", *_FEATURES):
-            for key, values in sorted(getattr(self, side).items()):
-                _add(digest, f"{side}.{key}", values)
-        return digest.hexdigest()
+            columns += [(f"{side}.{key}", of) for key, of in sorted(getattr(self, side).items())]
+        return fingerprint(columns)
 
     def describe(self) -> dict[str, Any]:
         """Returns what the log holds, as values that JSON can hold."""
@@ -276,16 +276,3 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 def _kind(values: np.ndarray) -> str:
     return {"f": "numeric", "U": "text", "O": "several values"}[values.dtype.kind]
-
-
-def _add(digest: "hashlib._Hash", key: str, values: np.ndarray | None) -> None:
-    """Adds an array to a digest, so that neither its memory layout nor its text width counts."""
-    digest.update(f"|{key}:".encode())
-    if values is None:
-        return
-    if values.dtype.kind in "UO":
-        rows = (v if isinstance(v, str) else "\x1e".join(map(str, v)) for v in values.tolist())
-        digest.update("\x1f".join(rows).encode())
-    else:
-        little = values.dtype.newbyteorder("<")
-        digest.update(np.ascontiguousarray(values, little).tobytes())

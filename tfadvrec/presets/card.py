@@ -8,6 +8,7 @@ from typing import Any
 
 from tfadvrec.presets.card_figures import (
     cell,
+    click_figures,
     figures,
     generator_figures,
     rating_figures,
@@ -60,9 +61,7 @@ def write_card(
         parts.append(verdict(name, metrics))
     parts += [parsed.get("description", "").strip(), _facts(config, manifest, parsed)]
     if metrics:
-        others = {"generator": generator_figures, "ratings": rating_figures}
-        told = others.get(metrics.get("kind"), figures)
-        parts += ["## Figures", told(metrics)]
+        parts += ["## Figures", _FIGURES.get(metrics.get("kind"), figures)(metrics)]
     if CURVES in manifest.get("files", {}):
         parts += ["## Health", f"![Losses, judgements and what was made, by epoch]({CURVES})"]
         told = (metrics or {}).get("health", {})
@@ -75,10 +74,14 @@ def write_card(
         "## Use",
         _use(name, config, manifest),
         "## What is in the folder",
-        _shipped(manifest),
+        _shipped(config, manifest),
     ]
     parts += ["## Limits", limits.strip()]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+# kind of metrics.json -> its figures; a ranking's where there is none
+_FIGURES = {"generator": generator_figures, "ratings": rating_figures, "clicks": click_figures}
 
 
 def _facts(
@@ -136,6 +139,14 @@ def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
     """Three lines to load and fine-tune it."""
     if "weights.safetensors" not in manifest.get("files", {}):
         return f"```\ntfadvrec zoo train {name} --output {name}\n```"
+    if _fields(config):
+        return (
+            "```python\nimport tfadvrec as tar\n\n"
+            f'model = tar.models.{config["class_name"]}.from_preset("{name}")\n'
+            "log = tar.data.ClickLog.from_frame(table, label=None, fields=["
+            + ", ".join(f'"{field}"' for field in _fields(config))
+            + "])\nprobabilities = model.probabilities(log)\n```"
+        )
     return (
         "```python\nimport tfadvrec as tar\n\n"
         f'model = tar.{config["class_name"]}.from_preset("{name}")\n'
@@ -144,20 +155,34 @@ def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
     )
 
 
-def _shipped(manifest: Mapping[str, Any]) -> str:
+def _fields(config: Mapping[str, Any]) -> list[str]:
+    """The categorical fields of a click model; none of any other."""
+    columns = config["config"].get("columns", [])
+    return [column["name"] for column in columns if column["kind"] == "categorical"]
+
+
+def _shipped(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Files with their sizes, and what they say about people."""
     rows = manifest.get("files", {}).items()
     table = "| file | bytes | sha-256 |\n|---|---|---|\n" + "\n".join(
         f"| {name} | {entry['bytes']:,} | `{entry['sha256'][:16]}…` |" for name, entry in rows
     )
-    users = (
-        "User ids and user vectors are included: rows without persons in a public set, personal "
-        "data "
-        "in a private one. Leave them out before you share the latter."
-        if manifest.get("contains_user_rows")
-        else "No user ids are included."
-    )
-    return f"{table}\n\n{users}"
+    return f"{table}\n\n{_of_people(config, manifest)}"
+
+
+def _of_people(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """What the files say about people."""
+    if _fields(config):
+        return (
+            f"The values of {', '.join(_fields(config))} that it was trained on are in "
+            "`config.json`: personal data where a field names persons and the log is private."
+        )
+    if manifest.get("contains_user_rows"):
+        return (
+            "User ids and user vectors are included: rows without persons in a public set, "
+            "personal data in a private one. Leave them out before you share the latter."
+        )
+    return "No user ids are included."
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

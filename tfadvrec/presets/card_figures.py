@@ -137,6 +137,39 @@ def rating_figures(metrics: Mapping[str, Any]) -> str:
     return "\n\n".join(told)
 
 
+def click_figures(metrics: Mapping[str, Any]) -> str:
+    """Order, size and calibration of probabilities, clean and attacked.
+
+    Args:
+        metrics: The parsed `metrics.json`.
+
+    Returns:
+        Markdown.
+    """
+    models, situations, counts = metrics["models"], metrics["situations"], metrics["counts"]
+    note = (
+        f"{counts['impressions']:,} impressions of the test part, {counts['clicks']:,} of them "
+        f"clicked; {metrics['split']}. Means over {len(metrics['seeds'])} seeds ± their standard "
+        f"deviation; in brackets the 95% bootstrap interval of the shipped seed, over "
+        f"{counts['owners']:,} owners of impressions. `metrics.json` has every seed and situation."
+    )
+    shown = {
+        "auc": "AUC",
+        "log_loss": "log loss",
+        "normalised_entropy": "normalised entropy",
+        "calibration_error": "calibration error",
+    }
+    clean = {
+        label: [_figure(parts["test"][name], interval=name == "auc") for name in shown]
+        for label, parts in models.items()
+    }
+    told = [note, "### Clean, test part", _table(["model", *shown.values()], clean)]
+    if situations:
+        told += ["### Attacked, AUC on the test part", _attacked(models, situations, "auc")]
+        told.append("\n".join(f"- **{name}**: {words}" for name, words in situations.items()))
+    return "\n\n".join(told)
+
+
 def cell(value: Any) -> str:
     """Text that cannot break out of a table."""
     return str(value).replace("|", "\\|").replace("\n", " ")

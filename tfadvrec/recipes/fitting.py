@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfadvrec.presets.replacing import check_replaceable
-from tfadvrec.recipes.measuring import QUICK_BASELINES, Measuring
+from tfadvrec.recipes.measures import measuring_of
+from tfadvrec.recipes.measuring import QUICK_BASELINES
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.run_folder import NAMES, RunFolder, save_run
 from tfadvrec.recipes.running import Progress, run_recipe
@@ -100,10 +101,15 @@ def fit_log(
     Returns:
         `{"users", "models": {name: {metric: {"value", "low", "high"}}}, "seconds", "path"}`.
     """
-    from tfadvrec.recipes.making import make_split, model_class
+    from tfadvrec.recipes.making import make_split, makes_behaviour
 
     check_replaceable(folder, known=NAMES)
-    if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
+    if recipe.task == "clicks":
+        raise RecipeError(
+            f"{recipe.name} learns from clicks, and a run keeps users, items and their split. "
+            "`tfadvrec zoo train RECIPE --output FOLDER` trains, measures and stores such a model."
+        )
+    if makes_behaviour(recipe):
         raise RecipeError(
             f"{recipe.name} makes behaviour and ranks nothing. To train such a generator on a log "
             "of yours: `tfadvrec generate --log LOG`."
@@ -118,12 +124,13 @@ def fit_log(
         undefended = recipe.undefended()
         other = run_recipe(undefended, split=split, seed=seed, model=start(), progress=progress)
         runs[undefended.name] = other
-    measuring = Measuring(recipe.replace(evaluation={"k": list(recipe.k[:1])}), split)
+    measuring = _measuring(recipe, split, recipe.k[:1])
     runs |= measuring.baselines(BASELINES[:1])
-    models = {name: _figures(measuring, one.model, "test") for name, one in runs.items()}
+    results = {name: measuring.measured(one.model, "test") for name, one in runs.items()}
+    models, users = {name: _figures(one) for name, one in results.items()}, _users(results)
     save_run(folder, run, twin=other, figures=models)
     return {
-        "users": len(measuring.tasks["test"].users),
+        "users": users,
         "models": models,
         "seconds": round(run.seconds, 2),
         "path": str(folder),
@@ -138,10 +145,9 @@ def evaluate_run(
     baselines: bool = True,
 ) -> dict[str, Any]:
     """Figures of a run, its twin and baselines on a part that they were not trained on."""
-    evaluation = {"k": list(k or folder.recipe.k)}
-    measuring = Measuring(folder.recipe.replace(evaluation=evaluation), folder.split)
-    if part not in measuring.tasks:
-        raise RecipeError(unknown(str(folder.path), part, measuring.tasks, what="part"))
+    measuring = _measuring(folder.recipe, folder.split, k or folder.recipe.k)
+    if part not in measuring.parts:
+        raise RecipeError(unknown(str(folder.path), part, measuring.parts, what="part"))
     twin = folder.twin()
     models = {folder.recipe.name: folder.model()} | ({} if twin is None else {"twin": twin})
     if baselines:
@@ -149,11 +155,23 @@ def evaluate_run(
         models |= {
             name: run.model for name, run in measuring.baselines(names, QUICK_BASELINES).items()
         }
+    results = {name: measuring.measured(model, part) for name, model in models.items()}
     return {
         "part": part,
-        "users": len(measuring.tasks[part].users),
-        "models": {name: _figures(measuring, model, part) for name, model in models.items()},
+        "users": _users(results),
+        "models": {name: _figures(result) for name, result in results.items()},
     }
+
+
+def _measuring(recipe: Recipe, split: Any, k: Sequence[int]) -> Any:
+    """What a run is measured on: its ranking at lengths `k`, or its errors."""
+    shown = {"k": list(k), "metrics": list(SHOWN), "candidates": recipe.candidates}
+    evaluation = shown if recipe.task == "ranking" else {"task": recipe.task}
+    return measuring_of(recipe.replace(evaluation=evaluation), split)
+
+
+def _users(results: Mapping[str, Any]) -> int:
+    return len(next(iter(results.values())).users)
 
 
 def affordable(n_items: int) -> tuple[str, ...]:
@@ -161,13 +179,12 @@ def affordable(n_items: int) -> tuple[str, ...]:
     return tuple(name for name in BASELINES if name != "EASE" or n_items <= LARGEST_EASE)
 
 
-def _figures(measuring: Measuring, model: Any, part: str) -> dict[str, Any]:
-    """Metrics of a model on a part, each with its interval over users."""
-    result = measuring.rank(model, part, SHOWN)
+def _figures(result: Any) -> dict[str, Any]:
+    """Metrics of a result, each with its interval over users."""
     figures = {}
     for name, value in result.means.items():
         figures[name] = {"value": value}
-        if name in result.per_user:
+        if name in getattr(result, "per_user", result.means):
             low, high = result.interval(name)
             figures[name] |= {"low": low, "high": high}
     return figures

@@ -29,6 +29,10 @@ def make_split(recipe: Recipe, log: Any = None) -> Any:
     source = settings.pop("source")
     if log is None and source == "published":
         return data.published_split(**settings)
+    if source == "clicks":
+        log = make_click_log(settings) if log is None else log
+        shares = {key: value for key, value in recipe.split.items() if key != "kind"}
+        return data.Split(*log.by_ratio(**shares))
     if log is None:
         log = make_log(source, settings)
     split = dict(recipe.split or {"kind": "leave_last_out"})
@@ -55,6 +59,19 @@ def make_log(source: str, settings: Mapping[str, Any]) -> Any:
             raise RecipeError("[data] minimum_rating needs a log with ratings; this one has none.")
         log = log.take(log.rating >= least)
     return log if core is None else data.k_core(log, core)
+
+
+def make_click_log(settings: Mapping[str, Any]) -> Any:
+    """The impressions that a `[data]` section of clicks names, with negatives where it asks."""
+    from tfadvrec import data
+
+    settings = {"label": None, **settings}
+    per, choice = settings.pop("negatives", 0), settings.pop("choice", None)
+    seed = settings.pop("seed", 0)
+    if bool(per) != (choice is not None):
+        raise RecipeError("[data] negatives and choice (the field that is drawn) go together.")
+    log = data.ClickLog.from_csv(settings.pop("path"), **settings)
+    return data.with_negatives(log, choice, per=per, seed=seed) if per else log
 
 
 def make_model(recipe: Recipe, train: Any, *, seed: int) -> Any:
@@ -89,6 +106,12 @@ def make_model(recipe: Recipe, train: Any, *, seed: int) -> Any:
     except (TypeError, ValueError) as error:
         raise RecipeError(f"[model] {cls.__name__}: {error}") from error
     return model.bind(train)
+
+
+def makes_behaviour(recipe: Recipe) -> bool:
+    """Whether the model makes logs, and predicts nothing that could be measured on one."""
+    scores = hasattr(model_class(recipe.model["class"]), "score_catalogue")
+    return recipe.task == "ranking" and not scores
 
 
 def model_class(name: str) -> type:
@@ -133,10 +156,11 @@ def make_optimizer(recipe: Recipe, stage: Mapping[str, Any]) -> Any:
     return made("[optimizer]", settings, known)
 
 
-def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
+def make_batches(recipe: Recipe, train: Any, *, seed: int, model: Any = None) -> Any:
     """The recipe's batches of a log, as a dataset of one epoch that is drawn anew each time.
 
-    `block = "epoch"`, the default, runs an epoch as one compiled step.
+    `block = "epoch"`, the default, runs an epoch as one compiled step. A click log's batches are
+    made by the model, which knows the columns that it reads.
     """
     from tfadvrec import data
 
@@ -150,6 +174,8 @@ def make_batches(recipe: Recipe, train: Any, *, seed: int) -> Any:
     if block not in ("epoch", "none") and type(block) is not int:
         raise RecipeError(f'[sampling] block must be "epoch", "none" or a number; got {block!r}.')
     steps = {"epoch": EPOCH, "none": None}.get(block, block)
+    if kind == "clicks":
+        return model.batches(train, batch_size=size, seed=seed, block=steps)
     return getattr(data, kind)(train, batch_size=size, seed=seed, block=steps, **settings)
 
 

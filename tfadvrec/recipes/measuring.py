@@ -49,9 +49,14 @@ class Measuring:
         self.tasks["test"] = ranking_task(recipe, split.train, split.test, seen=seen)
         self._triples: list[Any] | None = None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that are measured."""
+        return tuple(self.tasks)
+
     def clean(self, model: Any) -> dict[str, Any]:
         """Part -> `RankingResult` of a model as it is."""
-        return {part: self.rank(model, part) for part in self.tasks}
+        return {part: self.measured(model, part) for part in self.tasks}
 
     def attacked(self, model: Any) -> dict[str, Any]:
         """Situation -> test `RankingResult` under attack and noise; {} without tables or sizes.
@@ -82,7 +87,7 @@ class Measuring:
             for situation, (perturbation, scale) in moves.items():
                 deltas, _ = attacker.attack(perturbation, seed=ATTACK_SEED, scale=scale)
                 with attacker.moved(deltas):
-                    results[situation] = self.rank(model, "test")
+                    results[situation] = self.measured(model, "test")
         return results
 
     def triples(self) -> list[Any]:
@@ -137,9 +142,13 @@ class Measuring:
             fitted[name] = run_recipe(recipe, split=self.split)
         return fitted
 
-    def rank(self, model: Any, part: str, metrics: Sequence[str] | None = None) -> Any:
+    def measured(self, model: Any, part: str) -> Any:
         """The `RankingResult` of a model on a part."""
-        return self.tasks[part].evaluate(model, k=self.recipe.k, metrics=metrics or self.metrics)
+        return self.tasks[part].evaluate(model, k=self.recipe.k, metrics=self.metrics)
+
+    def norm(self, model: Any) -> float | None:
+        """Mean l2 norm over all rows of the model's embedding tables; None where it has none."""
+        return mean_row_norm(model)
 
 
 def embedding_tables(model: Any) -> list[Any]:

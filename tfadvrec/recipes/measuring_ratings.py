@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tfadvrec.recipes.measuring import mean_row_norm
 from tfadvrec.recipes.recipe import Recipe
 
 DAMPING = 5.0  # of the baseline's biases
@@ -24,7 +25,15 @@ class RatingMeasuring:
 
     def clean(self, model: Any) -> dict[str, Any]:
         """Part -> `RatingResult` of a model as it is."""
-        return {part: self._errors(model, log, ())["test"] for part, log in self.parts.items()}
+        return {part: self.measured(model, part) for part in self.parts}
+
+    def measured(self, model: Any, part: str) -> Any:
+        """The `RatingResult` of a model on a part."""
+        return self._errors(model, self.parts[part], ())["test"]
+
+    def norm(self, model: Any) -> float | None:
+        """Mean l2 norm over all rows of the model's embedding tables; None where it has none."""
+        return mean_row_norm(model)
 
     def attacked(self, model: Any) -> dict[str, Any]:
         """Situation -> test `RatingResult` under attack and noise; see `rating_situations`."""
@@ -50,7 +59,7 @@ class RatingMeasuring:
             told[f"noise {relative:g}"] = f"Random directions of the same size, {size}."
         return told
 
-    def baselines(self, names: Sequence[str] = ()) -> dict[str, Any]:
+    def baselines(self, names: Sequence[str] = (), choices: Any = None) -> dict[str, Any]:
         """Name -> `Run` of the mean rating, and of damped biases of users and items."""
         from tfadvrec.models import BiasedMatrixFactorization
         from tfadvrec.recipes.running import Run

@@ -33,7 +33,7 @@ class Recipe:
         sampling: `kind` and arguments; empty for a closed form.
         stages: Epochs, each with or without adversary; none for a closed form.
         choose: Argument -> values, the best of which the validation part chooses.
-        evaluation: `task`, `k`, `metrics`, `candidates`, `baselines`, `attack`.
+        evaluation: `task`, `k`, `metrics`, `candidates`, `baselines`, `attack`, `owner`.
         preset: How the preset is stored.
         text: The TOML that this was read from.
     """
@@ -89,7 +89,7 @@ class Recipe:
 
     @property
     def task(self) -> str:
-        """What is measured: `"ranking"`, or `"ratings"` (their errors)."""
+        """What is measured: `"ranking"`, `"ratings"` (their errors), or `"clicks"`."""
         return self.evaluation.get("task", "ranking")
 
     @property
@@ -200,23 +200,44 @@ def parse_recipe(text: str) -> Recipe:
     k = evaluation.get("k", [10])
     if not k or not all(type(cut) is int and cut > 0 for cut in k):
         raise RecipeError(f"[evaluation] k must be positive integers; got {k!r}.")
-    _check_task(evaluation)
+    _check_task(table, evaluation)
     candidates = evaluation.get("candidates", "all")
     if candidates not in ("all", "cold"):
         raise RecipeError(f'[evaluation] candidates must be "all" or "cold"; got {candidates!r}.')
     return Recipe(**{**table, "seeds": tuple(seeds), "stages": tuple(stages), "text": text})
 
 
-def _check_task(evaluation: dict[str, Any]) -> None:
-    """Checks what is measured, and that ratings are given no list lengths."""
-    task = evaluation.get("task", "ranking")
-    if task not in ("ranking", "ratings"):
-        raise RecipeError(f'[evaluation] task must be "ranking" or "ratings"; got {task!r}.')
-    ignored = sorted({"k", "metrics", "candidates", "baselines"} & set(evaluation))
-    if task == "ratings" and ignored:
+# What is measured -> beside what
+_BESIDE = {
+    "ratings": "RMSE and MAE beside mean and biases",
+    "clicks": "AUC, log loss and calibration beside logistic regression",
+}
+
+
+def _check_task(table: dict[str, Any], evaluation: dict[str, Any]) -> None:
+    """Checks what is measured, that it fits the data, and that nothing would be ignored."""
+    task, source = evaluation.get("task", "ranking"), table["data"]["source"]
+    known = ("ranking", *_BESIDE)
+    if task not in known:
+        raise RecipeError(f"[evaluation] task must be one of {', '.join(known)}; got {task!r}.")
+    ignored = {"k", "metrics", "candidates", "baselines"} & set(evaluation)
+    if task in _BESIDE and ignored:
         raise RecipeError(
-            f'[evaluation] task = "ratings" measures RMSE and MAE beside mean and biases, so '
-            f"{', '.join(ignored)} would be ignored. Leave them out."
+            f'[evaluation] task = "{task}" measures {_BESIDE[task]}, so '
+            f"{', '.join(sorted(ignored))} would be ignored. Leave them out."
+        )
+    if (task == "clicks") != (source == "clicks"):
+        raise RecipeError(
+            f'[evaluation] task = "clicks" and [data] source = "clicks" go together; got task = '
+            f'"{task}" with source = "{source}".'
+        )
+    if "owner" in evaluation and task != "clicks":
+        raise RecipeError('[evaluation] owner goes with task = "clicks" only.')
+    kinds = [table.get(part, {}).get("kind") for part in ("split", "sampling")]
+    if task == "clicks" and kinds != ["by_ratio", "clicks"]:
+        raise RecipeError(
+            'a click log is split with [split] kind = "by_ratio" and trained on with [sampling] '
+            f'kind = "clicks"; got "{kinds[0]}" and "{kinds[1]}".'
         )
 
 

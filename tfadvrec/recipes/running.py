@@ -100,7 +100,9 @@ def _trained(
     playing: Playing | None,
 ) -> list[dict[str, list[float]]]:
     """Runs the stages one after the other on one model."""
-    batches = making.make_batches(recipe, train, seed=seed) if recipe.sampling else None
+    batches = None
+    if recipe.sampling:
+        batches = making.make_batches(recipe, train, seed=seed, model=model)
     done, history = 0, []
     for stage in recipe.stages:
         watch = _watch(f"training {recipe.name}", done, recipe.epochs, progress)

@@ -27,6 +27,10 @@ DATA = {
     },
     "file": {"path": [str], **_CSV, **_FILTERS},
     "published": {"train": [str], "test": [str], "validation": str, **_CSV},
+    "clicks": {
+        "path": [str], "fields": [list], "label": str, "numbers": list, "missing": str,
+        "negatives": int, "choice": str, "seed": int, "name": str,
+    },
 }  # fmt: skip
 SPLIT = {
     "leave_last_out": {"validation": bool},
@@ -43,6 +47,7 @@ SAMPLING = {
     },
     "in_batch": {"batch_size": [int], "block": (str, int)},
     "histories": {"batch_size": [int], "side": str, "block": (str, int)},
+    "clicks": {"batch_size": [int], "block": (str, int)},
     "sequences": {
         "batch_size": [int], "length": int, "negatives": int, "candidates": str, "strategy": str,
         "windows": (str, int), "block": (str, int),
@@ -67,6 +72,7 @@ ADVERSARY = {
 }  # fmt: skip
 EVALUATION = {
     "task": str, "k": list, "metrics": list, "candidates": str, "baselines": list, "attack": dict,
+    "owner": str,
 }  # fmt: skip
 ATTACK = {"relative_epsilon": list, "steps": int, "norm": str}
 PRESET = {"weights": bool, "dtype": str}

@@ -8,10 +8,10 @@ from typing import Any
 from tfadvrec import presets
 from tfadvrec.presets import files, zoo
 from tfadvrec.presets.replacing import check_replaceable
-from tfadvrec.recipes.making import model_class
-from tfadvrec.recipes.measuring import Measuring, mean_row_norm, summary
+from tfadvrec.recipes.making import makes_behaviour
+from tfadvrec.recipes.measures import measuring_of
+from tfadvrec.recipes.measuring import summary
 from tfadvrec.recipes.measuring_generators import generator_record
-from tfadvrec.recipes.measuring_ratings import RatingMeasuring
 from tfadvrec.recipes.provenance import fingerprint, provenance
 from tfadvrec.recipes.recipe import Recipe, load_recipe
 from tfadvrec.recipes.running import Progress, Run, run_recipe
@@ -62,13 +62,13 @@ def train_preset(
         check_replaceable(twin_folder, known=files.NAMES)
         _check_alike(recipe, twin)
     split = make_split(recipe) if split is None else split
-    if not hasattr(model_class(recipe.model["class"]), "score_catalogue"):
+    if makes_behaviour(recipe):
         runs = [run_recipe(recipe, split=split, seed=s, progress=progress) for s in recipe.seeds]
         if progress is not None:
             progress(f"measuring {recipe.name}", 0, 1)
         metrics = generator_record(recipe, split, [run.model for run in runs])
         return _written(recipe, runs[0], split, folder, metrics, weights)
-    measuring = (RatingMeasuring if recipe.task == "ratings" else Measuring)(recipe, split)
+    measuring = measuring_of(recipe, split)
     figures: dict[str, list[dict[str, Any]]] = {}
     shipped: dict[str, Run] = {}
     for entry in filter(None, (recipe, twin)):
@@ -167,7 +167,7 @@ def check_twin(recipe: Recipe, twin: Recipe) -> Recipe:
 
 def metrics_record(
     recipe: Recipe,
-    measuring: Measuring | RatingMeasuring,
+    measuring: Any,
     figures: Mapping[str, list],
     run: Run,
 ) -> dict[str, Any]:
@@ -175,19 +175,20 @@ def metrics_record(
     from tfadvrec.presets.card import split_note
 
     test = figures[recipe.name][0]["test"]
-    norm = mean_row_norm(run.model)
+    norm = measuring.norm(run.model)
     record = {
         "format": 1,
         "split": split_note(recipe.split or {"kind": "published"}),
-        "users": len(test.users),
         "seeds": list(recipe.seeds),
         "fingerprint": fingerprint(run.split),
         "counts": test.counts,
         "situations": measuring.situations() if norm is not None else {},
         "models": {name: summary(results) for name, results in figures.items()},
     }
-    if recipe.task == "ratings":
-        record["kind"] = "ratings"
+    if recipe.task != "clicks":
+        record["users"] = len(test.users)
+    if recipe.task != "ranking":
+        record["kind"] = recipe.task
     else:
         record |= {"k": list(test.k), "mask": test.mask, "policy": test.policy}
     if norm is not None:
