@@ -1,9 +1,11 @@
 """What every test may ask for: a toy log whose right answer is known, and the benchmark data."""
 
+import gc
 import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+gc.set_threshold(100_000, 50, 100)  # tracing makes millions of objects that live: look less often
 
 import numpy as np
 import pytest

@@ -65,9 +65,10 @@ def trained(build, perturbation):
     return [*model.get_weights(), history["loss"], history["adversarial_loss"]]
 
 
-@pytest.mark.parametrize("whole", [0.0, float("inf")], ids=["slots", "whole"])
 @pytest.mark.parametrize(
-    "perturbation", [FastGradient(0.3), ProjectedGradient(0.3, steps=3)], ids=["one", "three"]
+    ("perturbation", "whole"),
+    [(FastGradient(0.3), float("inf")), (ProjectedGradient(0.3, steps=3), 0.0)],
+    ids=["one-whole", "three-slots"],
 )
 @pytest.mark.parametrize("build", [sequence, Tied, InALoop, Direct])
 def test_training_is_that_of_moving_the_table(build, perturbation, whole, monkeypatch):
