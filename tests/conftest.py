@@ -5,10 +5,11 @@ import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-gc.set_threshold(100_000, 50, 100)  # tracing makes millions of objects that live: look less often
 
 import numpy as np
 import pytest
+
+gc.set_threshold(100_000, 50, 100)  # tracing makes millions of objects that live: look less often
 
 
 @pytest.fixture

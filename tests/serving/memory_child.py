@@ -2,8 +2,11 @@
 
 import ctypes
 import json
+import os
 import re
 from pathlib import Path
+
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # on some processors it keeps what it once cast
 
 import numpy as np
 import tensorflow as tf
