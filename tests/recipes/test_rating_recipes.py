@@ -9,6 +9,8 @@ from tfadvrec.data import by_ratio
 from tfadvrec.evaluation import evaluate_ratings, rating_situations
 from tfadvrec.models import BiasedMatrixFactorization
 from tfadvrec.recipes import RecipeError, parse_recipe, train_preset
+from tfadvrec.recipes.fitting import evaluate_run, fit_log
+from tfadvrec.recipes.run_folder import load_run
 
 TEXT = """
 name = "small_ratings"
@@ -87,6 +89,17 @@ def test_the_shipped_model_has_the_first_seeds_error(folder, split):
     found = evaluate_ratings(model, split.test, clip=clip).means["rmse"]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["models"]["small_ratings"]["test"]["rmse"]["seeds"][0] == pytest.approx(found)
+
+
+def test_a_run_on_a_log_is_measured_by_its_errors(recipe, tmp_path):
+    record = fit_log(recipe, tmp_path / "run")
+    mean, biases = "mean of all ratings", "biases of users and items"
+    assert list(record["models"]) == ["small_ratings", "small_plain", mean, biases]
+    own = record["models"]["small_ratings"]["rmse"]
+    assert own["low"] < own["value"] < own["high"]
+    again = evaluate_run(load_run(tmp_path / "run"))
+    assert again["models"]["small_ratings"]["rmse"]["value"] == pytest.approx(own["value"])
+    assert again["users"] == record["users"] > 0
 
 
 def test_biases_alone_solve_their_least_squares(split):
