@@ -246,6 +246,8 @@ def main() -> None:
     began = time.time()
     folder = pathlib.Path(os.environ["TFADVREC_BENCHMARK_DATA"]) / "ml-100k"
     split = tar.data.leave_last_out(tar.data.movielens("100k", path=folder), validation=True)
+    if arguments.resume:
+        arguments.resume.mkdir(parents=True, exist_ok=True)
     stand = Stand(split, arguments.seeds, arguments.resume)
     memory = Memory(arguments.resume and arguments.resume / "measured.json")
     rows, differences, final = [], {}, {}
