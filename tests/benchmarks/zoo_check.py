@@ -43,17 +43,22 @@ def checked(name: str, data: pathlib.Path) -> dict[str, Any]:
         place = {**recipe.data, "path": str(data / "ml-100k")}
         split = make_split(recipe.replace(data=place))
         model = model.bind(split.train) if hasattr(model, "bind") else model
-    with tempfile.TemporaryDirectory() as room:
-        report = serving.export(model, pathlib.Path(room) / name)
-    found["export"] = {
-        "verified": report.verified,
-        "max_difference": report.max_difference,
-    }
+    found["export"] = exported(model)
     ranks = recipe.task == "ranking" and hasattr(model, "score_catalogue")
     if ranks and recipe.candidates == "all":
         found["audit"] = audited(model, split)
     found["seconds"] = round(time.perf_counter() - began, 1)
     return found
+
+
+def exported(model: keras.Model) -> dict[str, Any]:
+    """What verification says of the servable; the refusal of a model that has none."""
+    with tempfile.TemporaryDirectory() as room:
+        try:
+            report = serving.export(model, pathlib.Path(room) / "model")
+        except ValueError as error:
+            return {"verified": False, "refused": str(error)}
+    return {"verified": report.verified, "max_difference": report.max_difference}
 
 
 def audited(model: keras.Model, split: Any) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class ClickResult:
     bins: int = 15
     name: str = "model"
 
-    @property
+    @cached_property
     def probability(self) -> np.ndarray:
         """How likely each impression is clicked, float64 `(n,)`."""
         return np.exp(-np.logaddexp(0.0, -self.logit))
