@@ -96,7 +96,8 @@ def _facts(
     ]
     rows = [("Data" if key == "Name" else key, value) for key, value in rows]
     if "split" in recipe:
-        rows.append(("Split", split_note(recipe["split"])))
+        clicks = recipe.get("data", {}).get("source") == "clicks"
+        rows.append(("Split", split_note(recipe["split"], clicks=clicks)))
     if recipe.get("stages"):
         told = (_stage(stage, recipe.get("game", {})) for stage in recipe["stages"])
         rows.append(("Training", "; then ".join(told)))
@@ -107,8 +108,10 @@ def _facts(
     return "| | |\n|---|---|\n" + "\n".join(f"| {key} | {cell(value)} |" for key, value in rows)
 
 
-def split_note(split: Mapping[str, Any]) -> str:
-    """A split in words, with its known weakness."""
+def split_note(split: Mapping[str, Any], *, clicks: bool = False) -> str:
+    """A split, of impressions where `clicks`, in words with its known weakness."""
+    if clicks:
+        return "impressions drawn at random; leaks time"
     kind = str(split.get("kind"))
     notes = {
         "leave_last_out": "leave-last-out, the last but one as validation; leaks time: later "

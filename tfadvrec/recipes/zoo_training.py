@@ -178,7 +178,7 @@ def metrics_record(
     norm = measuring.norm(run.model)
     record = {
         "format": 1,
-        "split": split_note(recipe.split or {"kind": "published"}),
+        "split": split_note(recipe.split or {"kind": "published"}, clicks=recipe.task == "clicks"),
         "seeds": list(recipe.seeds),
         "fingerprint": fingerprint(run.split),
         "counts": test.counts,
