@@ -15,10 +15,10 @@ from tfadvrec.models.recommender import Recommender, check_rows
 class FactorRecommender(Recommender):
     """A recommender of two tables in closed form: a concrete one implements `matrix`.
 
-    With the matrix ≈ U Σ Vᵀ of rank r it keeps U Σ as `user_factors` `(n_users, rank)` and V as
-    `item_factors` `(n_items, rank)`, whose products are the scores. Components are in order of
-    falling singular value, and the entry of V that is largest in size is positive, so that two
-    fits give the same factors.
+    With the matrix ≈ U Σ Vᵀ of rank r it keeps U Σ as `user_factors` `(n_users, rank)` and V, times
+    `item_scale`, as `item_factors` `(n_items, rank)`; their products are the scores. Components are
+    in order of falling singular value, and the entry of V that is largest in size is positive, so
+    that two fits give the same factors.
 
     Args:
         n_users: Number of user rows.
@@ -61,6 +61,10 @@ class FactorRecommender(Recommender):
         """What is decomposed, float64 `(n_users, n_items)`."""
         raise NotImplementedError
 
+    def item_scale(self, log: Interactions) -> np.ndarray:
+        """What each item's scores are multiplied by, float64 `(n_items,)`; 1 unless overridden."""
+        return np.ones(self.n_items)
+
     def fit(self, log: Interactions) -> Self:
         """Decomposes the log.
 
@@ -74,7 +78,7 @@ class FactorRecommender(Recommender):
         self.bind(log)
         matrix = self.matrix(log)
         factors = right_singular_vectors(matrix, self.rank, self.seed)
-        self.item_factors.assign(factors.astype(np.float32))
+        self.item_factors.assign((self.item_scale(log)[:, None] * factors).astype(np.float32))
         self.user_factors.assign((matrix @ factors).astype(np.float32))
         return self
 
@@ -91,7 +95,7 @@ class FactorRecommender(Recommender):
         return tf.gather(self.user_factors.value, check_rows(users, self.n_users, "user"))
 
     def embed_items(self, items: tf.Tensor) -> tf.Tensor:
-        """Returns the items' factors V, `(batch, rank)`."""
+        """Returns the items' factors V, scaled, `(batch, rank)`."""
         return tf.gather(self.item_factors.value, check_rows(items, self.n_items, "item"))
 
     def row_weights(self) -> dict[str, tuple[str, int]]:

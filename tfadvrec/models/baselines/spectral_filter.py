@@ -14,9 +14,9 @@ from tfadvrec.presets import register
 class SpectralFilter(FactorRecommender):
     """Ranks by the truncated decomposition of the degree-normalised log.
 
-    With D^-1/2 X D^-1/2 = U Σ Vᵀ of rank r (degrees of users on the left, of items on the right)
-    the scores are U Σ Vᵀ: the smoothest r signals on the graph of users and items. `PureSVD` is the
-    same without the degrees, which lets popular items rule.
+    With D_u^-1/2 X D_i^-1/2 = U Σ Vᵀ of rank r (degrees of users and of items) the scores are
+    U Σ Vᵀ D_i^1/2: a user's items, filtered down to the smoothest r signals on the graph of users
+    and items, in the units of the log again. `PureSVD` is the same without the degrees.
 
     Args:
         n_users: Number of user rows.
@@ -32,8 +32,8 @@ class SpectralFilter(FactorRecommender):
 
     >>> log = Interactions.from_arrays([1, 1, 2, 2, 3], ["jam", "tea", "jam", "tea", "wine"])
     >>> model = SpectralFilter(n_users=3, n_items=3, rank=2).fit(log)
-    >>> model.score_catalogue([0]).numpy().round(3).tolist()
-    [[0.5, 0.5, 0.0]]
+    >>> [abs(round(score, 3)) for score in model.score_catalogue([0]).numpy()[0].tolist()]
+    [0.707, 0.707, 0.0]
 
     Reference: Shen et al., How Powerful is Graph Convolution for Recommendation? CIKM 2021,
     section 4.2 (the ideal low-pass filter).
@@ -44,6 +44,10 @@ class SpectralFilter(FactorRecommender):
         matrix = log.csr().astype(np.float64)
         left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
         return (left @ matrix @ right).tocsr()
+
+    def item_scale(self, log: Interactions) -> np.ndarray:
+        """The roots of the items' degrees."""
+        return np.sqrt(np.asarray(log.csr().sum(axis=0)).ravel().astype(np.float64))
 
 
 def _inverse_root(degree: np.ndarray) -> sparse.dia_matrix:
