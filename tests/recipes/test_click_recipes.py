@@ -95,6 +95,21 @@ def test_negatives_are_beside_each_use_and_no_situation_has_them_clicked():
         with_negatives(full, "app", seed=0)
 
 
+def test_a_missing_value_takes_no_other_and_a_column_of_none_is_refused():
+    """Codes of missing values are -1, one below the first value of the same situation."""
+    table = {"app": ["a", "b", "c", "", ""], "hour": [1, 1, 2, 2, 2]}
+    log = ClickLog.from_frame(table, label=None, fields=["app", "hour"])
+    drawn = with_negatives(log, "app", per=40, seed=0)
+    pairs = list(zip(drawn.field_values("app"), drawn.field_values("hour"), strict=True))[5:]
+    assert {pair for pair in pairs if pair[1] == "1"} == {("c", "1")}
+    assert {pair for pair in pairs if pair[1] == "2"} == {("a", "2"), ("b", "2")}
+    empty = ClickLog.from_frame(
+        {"app": ["", ""], "hour": [1, 2]}, label=None, fields=["app", "hour"]
+    )
+    with pytest.raises(DataError, match="no values to draw from"):
+        with_negatives(empty, "app")
+
+
 def test_figures_stand_beside_the_twin_and_logistic_regression(folder, split):
     metrics = json.loads((folder / "metrics.json").read_text())
     models = metrics["models"]

@@ -43,6 +43,8 @@ def with_negatives(log: ClickLog, field: str, *, per: int = 2, seed: int = 0) ->
         raise DataError(f"there is no field {field!r}; there are {sorted(log.codes)}.")
     if per < 1:
         raise ValueError(f"per must be 1 or more. Received: {per}")
+    if not len(log.values[field]):
+        raise DataError(f"{field!r} has no values to draw from: it is missing in every impression.")
     clicked = np.flatnonzero(log.label == 1)
     others = [log.codes[name] for name in sorted(log.codes) if name != field]
     others += [log.numbers[name] for name in sorted(log.numbers)]
@@ -51,7 +53,8 @@ def with_negatives(log: ClickLog, field: str, *, per: int = 2, seed: int = 0) ->
         table = np.stack([column.astype(np.float64) for column in others], axis=1)
         situation = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
     count = len(log.values[field])
-    taken = np.unique(situation[clicked] * count + log.codes[field][clicked])
+    known = clicked[log.codes[field][clicked] >= 0]  # a missing value takes none
+    taken = np.unique(situation[known] * count + log.codes[field][known])
     start = np.repeat(situation[clicked], per) * count
     rng = np.random.default_rng(seed)
     drawn = rng.integers(count, size=len(start))

@@ -3,28 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfadvrec.recipes.recipe import Recipe
+from tfadvrec.recipes.measuring_parts import PartMeasuring
 
 LOGISTIC = "logistic regression"
 
 
-class ClickMeasuring:
+class ClickMeasuring(PartMeasuring):
     """What all models of a recipe with `task = "clicks"` are measured on; see `Measuring`.
 
     Args:
         recipe: The recipe, for the attack and the owner of an impression.
         split: Click logs.
     """
-
-    def __init__(self, recipe: Recipe, split: Any) -> None:
-        self.recipe, self.split = recipe, split
-        self.parts = {"test": split.test}
-        if split.validation is not None and len(split.validation):
-            self.parts = {"validation": split.validation, "test": split.test}
-
-    def clean(self, model: Any) -> dict[str, Any]:
-        """Part -> `ClickResult` of a model as it is."""
-        return {part: self.measured(model, part) for part in self.parts}
 
     def measured(self, model: Any, part: str, attack: Any = None) -> Any:
         """The `ClickResult` of a model on a part."""

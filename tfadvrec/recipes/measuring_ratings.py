@@ -4,28 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfadvrec.recipes.measuring import mean_row_norm
-from tfadvrec.recipes.recipe import Recipe
+from tfadvrec.recipes.measuring_parts import PartMeasuring
 
 DAMPING = 5.0  # of the baseline's biases
 
 
-class RatingMeasuring:
+class RatingMeasuring(PartMeasuring):
     """What all models of a recipe with `task = "ratings"` are measured on; see `Measuring`.
 
     Args:
         recipe: The recipe, for the attack.
         split: The data, with ratings.
     """
-
-    def __init__(self, recipe: Recipe, split: Any) -> None:
-        self.recipe, self.split = recipe, split
-        self.parts = {"test": split.test}
-        if split.validation is not None and len(split.validation):
-            self.parts = {"validation": split.validation, "test": split.test}
-
-    def clean(self, model: Any) -> dict[str, Any]:
-        """Part -> `RatingResult` of a model as it is."""
-        return {part: self.measured(model, part) for part in self.parts}
 
     def measured(self, model: Any, part: str) -> Any:
         """The `RatingResult` of a model on a part."""
