@@ -142,13 +142,15 @@ def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
     """Three lines to load and fine-tune it."""
     if "weights.safetensors" not in manifest.get("files", {}):
         return f"```\ntfadvrec zoo train {name} --output {name}\n```"
-    if _fields(config):
+    if _columns(config, "categorical"):
+        numbers = _columns(config, "numeric")
+        more = f", numbers={_quoted(numbers)}" if numbers else ""
         return (
             "```python\nimport tfadvrec as tar\n\n"
             f'model = tar.models.{config["class_name"]}.from_preset("{name}")\n'
-            "log = tar.data.ClickLog.from_frame(table, label=None, fields=["
-            + ", ".join(f'"{field}"' for field in _fields(config))
-            + "])\nprobabilities = model.probabilities(log)\n```"
+            "log = tar.data.ClickLog.from_frame(table, label=None, "
+            f"fields={_quoted(_columns(config, 'categorical'))}{more})\n"
+            "probabilities = model.probabilities(log)\n```"
         )
     return (
         "```python\nimport tfadvrec as tar\n\n"
@@ -158,10 +160,14 @@ def _use(name: str, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
     )
 
 
-def _fields(config: Mapping[str, Any]) -> list[str]:
-    """The categorical fields of a click model; none of any other."""
+def _columns(config: Mapping[str, Any], kind: str) -> list[str]:
+    """The columns of a kind that a click model reads; none of any other model."""
     columns = config["config"].get("columns", [])
-    return [column["name"] for column in columns if column["kind"] == "categorical"]
+    return [column["name"] for column in columns if column["kind"] == kind]
+
+
+def _quoted(names: list[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
 def _shipped(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
@@ -175,9 +181,10 @@ def _shipped(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 
 def _of_people(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """What the files say about people."""
-    if _fields(config):
+    fields = _columns(config, "categorical")
+    if fields:
         return (
-            f"The values of {', '.join(_fields(config))} that it was trained on are in "
+            f"The values of {', '.join(fields)} that it was trained on are in "
             "`config.json`: personal data where a field names persons and the log is private."
         )
     if manifest.get("contains_user_rows"):

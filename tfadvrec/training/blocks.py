@@ -101,9 +101,10 @@ class BlockTraining:
 
     def _build_optimizers(self) -> None:
         """Makes the optimizers' variables; a step that makes some is traced twice."""
-        for optimizer, variables in self._optimized():
-            if not optimizer.built:
-                optimizer.build(variables)
+        with self.distribute_strategy.scope():
+            for optimizer, variables in self._optimized():
+                if not optimizer.built:
+                    optimizer.build(variables)
 
     def _all_made(self) -> bool:
         """Whether no layer makes variables when it is first called."""
