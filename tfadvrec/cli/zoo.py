@@ -108,7 +108,7 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="A folder or zip with the files of the recipe's data set."),
+        typer.Option(help="The recipe's data: its file, or a folder or zip with its files."),
     ] = None,
     twin: Annotated[
         bool,
@@ -136,11 +136,11 @@ def train(
     if output is None:
         output = Path(name).with_suffix("") if name.endswith(".toml") else zoo.find(name)
     start_tensorflow()
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making import located, make_split
     from tfadvrec.recipes.zoo_training import train_preset
 
-    place = {} if data is None else {"path": str(data)}
-    split = make_split(recipe.replace(data={**recipe.data, **place}))
+    found = recipe.data if data is None else located(recipe.data, data)
+    split = make_split(recipe.replace(data=found))
     options = {"twin_folder": Path(output).parent / (recipe.twin or "twin")} if twin else {}
     with progress() as told:
         folder = train_preset(

@@ -10,6 +10,7 @@ from tfadvrec.data.assembly import RawLog, assemble, build
 from tfadvrec.data.checks import DataError, check_length, check_rows
 from tfadvrec.data.choice import Choice
 from tfadvrec.data.frames import columns_of
+from tfadvrec.data.list_files import read_lists
 from tfadvrec.data.parquet_files import read_parquet
 from tfadvrec.data.readers import read_log
 from tfadvrec.data.several import files_of, together
@@ -162,6 +163,51 @@ def from_csv(
     layout = {"separator": separator, "header": header, "encoding": encoding, "quote": quote}
     paths = files_of(path)
     read = [read_log(one, choice, **layout) for one in paths]
+    fields = assemble(together([raw for raw, _ in read]), read[0][1])
+    return build(cls, fields, name=name or paths[0].name.split(".")[0], origin=_origin(paths))
+
+
+def from_lists(
+    cls: type["Interactions"],
+    path: str | Path | Sequence[str | Path],
+    *,
+    encoding: str = "utf-8",
+    duplicates: str = "keep",
+    invalid: str = "error",
+    name: str | None = None,
+) -> "Interactions":
+    """Reads a log from a text file of which a line is a user and the user's items, in order.
+
+    Many published sets of graph and sequence models are such files. There are no times: what
+    orders a user's interactions is their place in the line.
+
+    Args:
+        path: The file, several of them, or a pattern; gzip and bzip2 are unpacked.
+        encoding: The text's encoding.
+        duplicates: Which of an item that a user has more than once stays: `"last"` or `"first"`,
+            all with `"keep"`, or `"error"`.
+        invalid: `"error"` refuses lines without any item; `"drop"` counts them.
+        name: The log's name; the file's by default.
+
+    Returns:
+        The log.
+
+    Raises:
+        DataError: When the file holds no usable log; the message names the first bad lines.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from tfadvrec.data import Interactions
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "plays.txt")
+        ...     _ = path.write_text("ann tea milk jam\\nbob tea\\n")
+        ...     log = Interactions.from_lists(path)
+        >>> log.user_ids[log.user].tolist(), log.item_ids[log.item].tolist()
+        (['ann', 'ann', 'ann', 'bob'], ['tea', 'milk', 'jam', 'tea'])
+    """
+    choice = Choice(duplicates=duplicates, invalid=invalid)
+    paths = files_of(path)
+    read = [read_lists(one, choice, encoding=encoding) for one in paths]
     fields = assemble(together([raw for raw, _ in read]), read[0][1])
     return build(cls, fields, name=name or paths[0].name.split(".")[0], origin=_origin(paths))
 

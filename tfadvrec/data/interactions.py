@@ -62,6 +62,7 @@ class Interactions:
     dropped: dict[str, int] = field(default_factory=dict)
 
     from_csv = classmethod(constructors.from_csv)
+    from_lists = classmethod(constructors.from_lists)
     from_parquet = classmethod(constructors.from_parquet)
     from_frame = classmethod(constructors.from_frame)
     from_arrays = classmethod(constructors.from_arrays)

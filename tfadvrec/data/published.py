@@ -10,13 +10,21 @@ from tfadvrec.data.assembly import assemble, build
 from tfadvrec.data.checks import DataError
 from tfadvrec.data.choice import Choice
 from tfadvrec.data.interactions import Interactions
+from tfadvrec.data.list_files import read_lists
 from tfadvrec.data.readers import read_log
 from tfadvrec.data.several import together
 from tfadvrec.data.splitting import Split
 
+READERS = {"table": read_log, "lists": read_lists}
+
 
 def published_split(
-    train: str | Path, test: str | Path, *, validation: str | Path | None = None, **options: Any
+    train: str | Path,
+    test: str | Path,
+    *,
+    validation: str | Path | None = None,
+    layout: str = "table",
+    **options: Any,
 ) -> Split:
     """Reads a split from one file a part; all parts share one vocabulary.
 
@@ -27,7 +35,9 @@ def published_split(
         train: The train file.
         test: The test file.
         validation: The validation file, or None.
-        **options: The options of `Interactions.from_csv`. `duplicates` works within each part.
+        layout: `"table"`, a line an interaction, or `"lists"`, a line a user and the user's items.
+        **options: The options of `Interactions.from_csv`, or of `from_lists`. `duplicates` works
+            within each part.
 
     Returns:
         The split, exactly as published: no row moves between parts.
@@ -44,7 +54,9 @@ def published_split(
         >>> len(split.train), split.train.n_items, split.describe()["test"]["with_cold_item"]
         (2, 3, 1)
     """
-    layout = {
+    if layout not in READERS:
+        raise ValueError(f"layout: expected one of {', '.join(READERS)}, got {layout!r}.")
+    how = {
         key: options.pop(key)
         for key in ("separator", "header", "encoding", "quote")
         if key in options
@@ -53,7 +65,7 @@ def published_split(
     asked = Choice(**options)
     paths = {"train": train, "validation": validation, "test": test}
     paths = {part: path for part, path in paths.items() if path is not None}
-    read = {part: read_log(path, asked, **layout) for part, path in paths.items()}
+    read = {part: READERS[layout](path, asked, **how) for part, path in paths.items()}
     part = np.repeat(np.arange(len(read)), [len(log) for log, _ in read.values()])
     raw = together([log for log, _ in read.values()], "split")
     raw = dataclasses.replace(raw, part=part)

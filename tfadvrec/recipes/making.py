@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tfadvrec.presets.configuration import arguments_of
@@ -10,6 +11,7 @@ from tfadvrec.recipes.schema import RecipeError, unknown
 
 EPOCH = 2**31 - 1  # batches in a block: more than an epoch ever has
 PERTURBATIONS = ("FastGradient", "ProjectedGradient", "RandomNoise", "FreeLB", "VirtualAdversarial")
+ABOUT = ("origin", "licence")  # of [data], for the card
 MAGNITUDES = ("RelativeEpsilon", "LossBasedEpsilon", "NormBasedEpsilon", "WarmUp")
 
 
@@ -25,7 +27,7 @@ def make_split(recipe: Recipe, log: Any = None) -> Any:
     """
     from tfadvrec import data
 
-    settings = dict(recipe.data)
+    settings = {key: value for key, value in recipe.data.items() if key not in ABOUT}
     source = settings.pop("source")
     if log is None and source == "published":
         return data.published_split(**settings)
@@ -50,15 +52,40 @@ def make_log(source: str, settings: Mapping[str, Any]) -> Any:
     elif source == "synthetic":
         log = data.synthetic(**settings)
     else:
-        path = settings.pop("path")
-        parquet = path.endswith((".parquet", ".pq"))
-        read = data.Interactions.from_parquet if parquet else data.Interactions.from_csv
-        log = read(path, **settings)
+        path, layout = settings.pop("path"), settings.pop("layout", "table")
+        log = _reader(path, layout)(path, **settings)
     if least is not None:
         if log.rating is None:
             raise RecipeError("[data] minimum_rating needs a log with ratings; this one has none.")
         log = log.take(log.rating >= least)
     return log if core is None else data.k_core(log, core)
+
+
+def _reader(path: str, layout: str) -> Any:
+    """What reads a file of a layout."""
+    from tfadvrec.data import Interactions
+
+    if layout not in ("table", "lists"):
+        raise RecipeError(f'[data] layout must be "table" or "lists"; got {layout!r}.')
+    if layout == "lists":
+        return Interactions.from_lists
+    parquet = path.endswith((".parquet", ".pq"))
+    return Interactions.from_parquet if parquet else Interactions.from_csv
+
+
+def located(settings: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    """A `[data]` section with its files at a place: one file, or a folder that has them.
+
+    Example:
+
+    >>> located({"source": "file", "path": "a/log.csv"}, Path("/data/mine.csv"))["path"]
+    '/data/mine.csv'
+    """
+    named = {key: settings[key] for key in ("train", "validation", "test") if key in settings}
+    if not named:
+        inside = settings["source"] in ("file", "clicks") and place.is_dir()
+        return {**settings, "path": str(place / Path(settings["path"]).name if inside else place)}
+    return {**settings, **{key: str(place / Path(file).name) for key, file in named.items()}}
 
 
 def make_click_log(settings: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfadvrec.recipes.recipe import Recipe
 
+ORIGINS = {"movielens": "GroupLens, University of Minnesota"}
 # Terms of the sources that a recipe can name, for the card
 LICENCES = {
     "movielens": "GroupLens: research use, no redistribution of the data, no commercial use "
@@ -19,10 +20,8 @@ def provenance(recipe: Recipe, split: Any) -> dict[str, str]:
     train, source = split.train, recipe.data["source"]
     return {
         "name": train.name,
-        "origin": "GroupLens, University of Minnesota"
-        if source == "movielens"
-        else shareable(train.origin),
-        "licence": LICENCES.get(source, "not stated"),
+        "origin": recipe.data.get("origin") or ORIGINS.get(source) or shareable(train.origin),
+        "licence": recipe.data.get("licence") or LICENCES.get(source, "not stated"),
         "fingerprint": fingerprint(split),
     }
 

@@ -17,6 +17,7 @@ _CSV = {
     "separator": str, "header": bool, "encoding": str, "quote": str, "time_unit": str,
     "duplicates": str, "invalid": str, "name": str,
 }  # fmt: skip
+_ABOUT = {"origin": str, "licence": str}  # what the card says of the data
 # Kinds of a section -> key -> types. A key whose types stand in a list is required.
 _FILTERS = {"minimum_rating": NUMBER, "k_core": int}
 DATA = {
@@ -25,11 +26,13 @@ DATA = {
         "n_users": int, "n_items": int, "n_interactions": int, "noise": NUMBER, "seed": int,
         **_FILTERS,
     },
-    "file": {"path": [str], **_CSV, **_FILTERS},
-    "published": {"train": [str], "test": [str], "validation": str, **_CSV},
+    "file": {"path": [str], "layout": str, **_CSV, **_FILTERS, **_ABOUT},
+    "published": {
+        "train": [str], "test": [str], "validation": str, "layout": str, **_CSV, **_ABOUT,
+    },
     "clicks": {
         "path": [str], "fields": [list], "label": str, "numbers": list, "missing": str,
-        "negatives": int, "choice": str, "seed": int, "name": str,
+        "negatives": int, "choice": str, "seed": int, "name": str, **_ABOUT,
     },
 }  # fmt: skip
 SPLIT = {

@@ -72,6 +72,9 @@ def bound(history: History | None, model: Any) -> History:
 def summed_similarities(rows: tf.Tensor, similarities: tf.Tensor, taken: tf.Tensor) -> tf.Tensor:
     """Sums what each item owes to those of its neighbours that a user took.
 
+    Neighbours that nobody of the batch took are left out before anything is multiplied: of a large
+    catalogue they are most.
+
     Args:
         rows: int `(n_items, neighbours)`, the neighbours of each item.
         similarities: float32 `(n_items, neighbours)`.
@@ -80,8 +83,8 @@ def summed_similarities(rows: tf.Tensor, similarities: tf.Tensor, taken: tf.Tens
     Returns:
         Scores `(batch, n_items)`.
     """
-    n_items, width = rows.shape
-    of = tf.repeat(tf.range(n_items), width)
-    places = tf.cast(tf.stack([of, tf.reshape(rows, [-1])], axis=1), tf.int64)
-    similar = tf.SparseTensor(places, tf.reshape(similarities, [-1]), (n_items, n_items))
+    met = tf.gather(tf.reduce_any(taken != 0.0, axis=0), rows)
+    item = tf.cast(tf.where(met)[:, 0], tf.int64)
+    places = tf.stack([item, tf.cast(tf.boolean_mask(rows, met), tf.int64)], axis=1)
+    similar = tf.SparseTensor(places, tf.boolean_mask(similarities, met), [rows.shape[0]] * 2)
     return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))
