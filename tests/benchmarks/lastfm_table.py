@@ -49,7 +49,7 @@ TRAINED: dict[str, tuple[type, dict[str, Any], bool, dict[str, Any] | None]] = {
 def load(folder: pathlib.Path) -> tuple[Split, tuple[np.ndarray, np.ndarray]]:
     """Train and test log, and the ends of the trust network's edges."""
     train, test, trust = (
-        np.loadtxt(folder / name, dtype=np.int32)[:, :2] - 1
+        np.loadtxt(folder / name, dtype=np.int32, usecols=(0, 1)) - 1
         for name in ("data1.txt", "test1.txt", "trustnetwork.txt")
     )
     n_users, n_items = np.concatenate([train, test]).max(axis=0) + 1

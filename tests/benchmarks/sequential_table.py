@@ -6,9 +6,10 @@
 are ranked (31,013 users, 23,715 items). Settings and the number of epochs are chosen on the event
 before, of 4,000 users; then each model is fitted anew on all but the test event, trained ones with
 three seeds, and the test is read once. EASE is not there: its dense matrix of all pairs of items
-would take gigabytes. "SASRec, adversarial" has SASRec's setting and epochs, so that "SASRec" is
-its twin: only the adversary's size was chosen, from two. The attack climbs a pairwise loss of
-20,000 training events, on the item table, by sizes relative to the table's own mean row length.
+would take gigabytes. "SASRec, adversarial" has SASRec's setting and epochs, the last third of them
+against the adversary, so that "SASRec" is its twin: only the adversary's size was chosen, from two.
+The attack climbs a pairwise loss of 20,000 training events, on the item table, by sizes relative to
+the table's own mean row length.
 
 `--drift` ranks each of the last fifth of MovieLens-100K's events from what its user took before,
 window by window, by models that saw only the first four fifths.
@@ -46,14 +47,15 @@ CLOSED: dict[str, list[dict[str, Any]]] = {
     "ItemKNN": [{"neighbours": 100, "shrink": h} for h in (1.0, 10.0)],
     "PureSVD": [{"rank": r} for r in (64, 256)],
 }
-BATCH, NEGATIVES = 64, 256
+BATCH, NEGATIVES, RATE = 64, 256, 3e-3
 HISTORY = {"dimension": 64, "length": 10}
+SASREC = {"blocks": 1, "dropout": 0.4, "decay": 12}  # epochs in which the rate falls to nothing
 # a model's candidates, and the epochs after which each is looked at
 TRAINED: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
     "BPR-MF": ([{"regularization": 0.0}, {"regularization": 30.0}], (20, 40, 60)),
     "GRU4Rec": ([{"dropout": 0.25}], (6, 9, 12)),
-    "SASRec": ([{"blocks": 1, "dropout": 0.4}, {"blocks": 1, "dropout": 0.6}], (6, 9, 12)),
-    "SASRec, adversarial": ([{"epsilon": 0.1}, {"epsilon": 0.3}], ()),
+    "SASRec": ([{**SASREC, "negatives": n} for n in (256, 1024)], (12,)),
+    "SASRec, adversarial": ([{"epsilon": 0.1, "after": 8}, {"epsilon": 0.25, "after": 8}], ()),
 }
 TWIN = {"SASRec, adversarial": "SASRec"}
 ADVERSARIAL_WEIGHT = 1.0
@@ -82,7 +84,8 @@ class Run:
     def __init__(self, name: str, log: Interactions, setting: dict[str, Any], seed: int) -> None:
         self.epoch = 0
         setting = {key: value for key, value in setting.items() if key != "epochs"}
-        epsilon = setting.pop("epsilon", None)
+        epsilon, self.after = setting.pop("epsilon", None), setting.pop("after", 0)
+        negatives, decay = setting.pop("negatives", NEGATIVES), setting.pop("decay", None)
         if name == "BPR-MF":
             self.model = tar.MatrixFactorization(**rows_of(log), **setting, seed=seed).bind(log)
             self.data = tar.data.pairs(log, batch_size=512, seed=seed, block=10_000)
@@ -96,12 +99,14 @@ class Run:
                 batch_size=BATCH,
                 length=HISTORY["length"],
                 candidates="shared",
-                negatives=NEGATIVES,
+                negatives=negatives,
                 windows=None,
                 seed=seed,
                 block=10_000,
             )
-            optimizer = tar.optimizers.LazyAdam(3e-3)
+            steps = decay and decay * (log.n_users // BATCH)
+            rate = keras.optimizers.schedules.PolynomialDecay(RATE, steps, 0.0) if decay else RATE
+            optimizer = tar.optimizers.LazyAdam(rate)
             self.trainer, loss = self.model, tar.losses.InBatchSoftmax()
         if epsilon is not None:
             attack = tar.FastGradient(RelativeEpsilon(epsilon))
@@ -109,12 +114,15 @@ class Run:
             self.trainer = tar.AdversarialTraining(
                 self.model, attack, ADVERSARIAL_WEIGHT, target=target, seed=seed
             )
+        self.model.compile(optimizer, loss=loss)
         self.trainer.compile(optimizer, loss=loss)
 
     def fit_to(self, epoch: int) -> keras.Model:
-        """Trains on to an epoch, and gives the recommender."""
-        self.trainer.fit(self.data, epochs=epoch - self.epoch, verbose=0)
-        self.epoch = epoch
+        """Trains on to an epoch, the first `after` without adversary, and gives the recommender."""
+        for trainer, until in ((self.model, min(self.after, epoch)), (self.trainer, epoch)):
+            if until > self.epoch:
+                trainer.fit(self.data, epochs=until - self.epoch, verbose=0)
+                self.epoch = until
         return self.model
 
 
