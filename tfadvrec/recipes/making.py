@@ -53,12 +53,23 @@ def make_log(source: str, settings: Mapping[str, Any]) -> Any:
         log = data.synthetic(**settings)
     else:
         path, layout = settings.pop("path"), settings.pop("layout", "table")
+        items = settings.pop("items", None)
         log = _reader(path, layout)(path, **settings)
+        log = log if items is None else _described(log, items)
     if least is not None:
         if log.rating is None:
             raise RecipeError("[data] minimum_rating needs a log with ratings; this one has none.")
         log = log.take(log.rating >= least)
     return log if core is None else data.k_core(log, core)
+
+
+def _described(log: Any, items: Mapping[str, Any]) -> Any:
+    """The log with the features that a table of items has; the first column is their ids."""
+    from tfadvrec.data import read_table
+
+    items = dict(items)
+    how = {key: items.pop(key) for key in ("lists", "missing") if key in items}
+    return log.with_features(items=read_table(items.pop("path"), **items), **how)
 
 
 def _reader(path: str, layout: str) -> Any:
@@ -84,7 +95,11 @@ def located(settings: Mapping[str, Any], place: Path) -> dict[str, Any]:
     named = {key: settings[key] for key in ("train", "validation", "test") if key in settings}
     if not named:
         inside = settings["source"] in ("file", "clicks") and place.is_dir()
-        return {**settings, "path": str(place / Path(settings["path"]).name if inside else place)}
+        path = place / Path(settings["path"]).name if inside else place
+        items = dict(settings.get("items", {}))
+        if items:
+            items["path"] = str(path.parent / Path(items["path"]).name)
+        return {**settings, "path": str(path), **({"items": items} if items else {})}
     return {**settings, **{key: str(place / Path(file).name) for key, file in named.items()}}
 
 

@@ -182,6 +182,8 @@ def parse_recipe(text: str) -> Recipe:
         raise RecipeError(f"this is not TOML: {error}.") from error
     check_keys("the recipe", table, schema.TOP)
     check_kind("[data]", table["data"], schema.DATA, "source")
+    if "items" in table["data"]:
+        check_keys("[data.items]", table["data"]["items"], schema.ITEMS)
     _check_split(table)
     for section in ("model", "game", "loss", "optimizer"):
         if section in table and not isinstance(table[section].get("class"), str):

@@ -26,7 +26,7 @@ DATA = {
         "n_users": int, "n_items": int, "n_interactions": int, "noise": NUMBER, "seed": int,
         **_FILTERS,
     },
-    "file": {"path": [str], "layout": str, **_CSV, **_FILTERS, **_ABOUT},
+    "file": {"path": [str], "layout": str, "items": dict, **_CSV, **_FILTERS, **_ABOUT},
     "published": {
         "train": [str], "test": [str], "validation": str, "layout": str, **_CSV, **_ABOUT,
     },
@@ -34,6 +34,10 @@ DATA = {
         "path": [str], "fields": [list], "label": str, "numbers": list, "missing": str,
         "negatives": int, "choice": str, "seed": int, "name": str, **_ABOUT,
     },
+}  # fmt: skip
+ITEMS = {
+    "path": [str], "names": list, "separator": str, "header": bool, "encoding": str, "quote": str,
+    "lists": dict, "missing": str,
 }  # fmt: skip
 SPLIT = {
     "leave_last_out": {"validation": bool},
