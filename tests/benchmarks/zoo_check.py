@@ -3,7 +3,7 @@
     TFADVREC_BENCHMARK_DATA=... python -m tests.benchmarks.zoo_check [--only NAME ...]
 
 Each preset is loaded (its probe is answered, or it is refused), bound to the training part of its
-own recipe's split of MovieLens-100K, exported and verified as `tfadvrec.serving.export` does, and
+own recipe's split, exported and verified as `tfadvrec.serving.export` does, and
 audited: attacks of relative size 0.5, ten steps, on the first 200 users of the test part, beside
 random noise, with the sanity box. Presets that rank no catalogue (ratings, clicks, generators,
 cold items) are exported only. Loading and coming back whole
@@ -27,8 +27,9 @@ import tfadvrec as tar
 from tfadvrec import presets, serving
 from tfadvrec.presets import files, zoo
 from tfadvrec.recipes import load_recipe
-from tfadvrec.recipes.making import make_split
+from tfadvrec.recipes.making import located, make_split
 
+PLACES = {"movielens": "ml-100k", "movietweetings": "movietweetings/100K"}
 EPSILON, STEPS, USERS = 0.5, 10, 200
 
 
@@ -39,9 +40,9 @@ def checked(name: str, data: pathlib.Path) -> dict[str, Any]:
     recipe = load_recipe(name)
     found: dict[str, Any] = {"preset": name, "class": type(model).__name__}
     split = None
-    if recipe.data["source"] == "movielens":
-        place = {**recipe.data, "path": str(data / "ml-100k")}
-        split = make_split(recipe.replace(data=place))
+    if recipe.data.get("name", recipe.data["source"]) in PLACES:
+        place = data / PLACES[recipe.data.get("name", recipe.data["source"])]
+        split = make_split(recipe.replace(data=located(recipe.data, place)))
         model = model.bind(split.train) if hasattr(model, "bind") else model
     found["export"] = exported(model)
     ranks = recipe.task == "ranking" and hasattr(model, "score_catalogue")
