@@ -12,6 +12,7 @@ from tfadvrec.audit.triples import training_triples
 from tfadvrec.audit.victim import Victim
 from tfadvrec.evaluation import RankingTask
 from tfadvrec.losses import BayesianPersonalizedRanking
+from tfadvrec.models import Recurrent
 
 
 def verdicts(report):
@@ -41,6 +42,10 @@ def box_of(cases, change):
     train, test = cases.world()
     model = cases.factorised(train)
     change(model)
+    return checked(model, train, test)
+
+
+def checked(model, train, test):
     victim = Victim("model", model, RankingTask(train, test), Evidence(), k=(5,))
     victim.prepare(training_triples(train), BayesianPersonalizedRanking())
     return {check.name: check for check in model_checks(victim)}
@@ -84,6 +89,15 @@ def test_optimisation_inside_inference_fails(cases):
         model.score_catalogue = climb
 
     assert box_of(cases, loop)["No optimisation inside inference"].verdict == "FAIL"
+
+
+def test_the_loop_of_a_recurrent_layer_is_no_finding_and_no_pass(cases):
+    train, test = cases.world()
+    rows = {"n_users": train.n_users, "n_items": train.n_items}
+    model = Recurrent(**rows, dimension=4, length=3, seed=0).bind(train)
+    line = checked(model, train, test)["No optimisation inside inference"]
+    assert line.verdict == "NOT RUN"
+    assert "recurrent" in line.detail
 
 
 def test_masked_gradients_are_called_masked(cases):

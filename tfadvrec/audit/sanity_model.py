@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -97,7 +98,15 @@ def _no_inner_loop(victim: Victim) -> Check:
     detail = f"weights stay; the scoring graph has {len(kinds)} kinds of operation, " + (
         f"among them {', '.join(found)}" if found else "no loop and no assignment among them"
     )
+    if found and not set(found) & _WRITES and _recurrent(victim.model):
+        return check(name, None, f"{detail}: a recurrent layer's loop cannot be told from another")
     return check(name, not found, detail)
+
+
+def _recurrent(model: Any) -> bool:
+    """Whether any layer reads its inputs one after the other, which takes a loop."""
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
+    return any(isinstance(layer, keras.layers.RNN) for layer in layers)
 
 
 def _operations(model: Any) -> set[str]:
