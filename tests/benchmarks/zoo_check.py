@@ -27,7 +27,7 @@ import tfadvrec as tar
 from tfadvrec import presets, serving
 from tfadvrec.presets import files, zoo
 from tfadvrec.recipes import load_recipe
-from tfadvrec.recipes.making import located, make_split
+from tfadvrec.recipes.making_data import located, make_split
 
 PLACES = {"movielens": "ml-100k", "movietweetings": "movietweetings/100K"}
 EPSILON, STEPS, USERS = 0.5, 10, 200

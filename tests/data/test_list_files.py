@@ -72,12 +72,17 @@ def test_text_in_another_encoding_is_explained(path):
 
 
 def test_a_published_split_of_lists_shares_one_vocabulary(tmp_path):
-    (tmp_path / "train.txt").write_text("1 10 20\n2 20\n")
+    (tmp_path / "train.txt").write_text("1 10 20 10\n2 20\n")
     (tmp_path / "test.txt").write_text("1 30\n2 10\n")
     split = published_split(tmp_path / "train.txt", tmp_path / "test.txt", layout="lists")
     assert split.validation is None
     assert split.train.n_items == 3
+    assert len(split.train) == 4  # as `from_lists`: repeated items stay
     np.testing.assert_array_equal(split.train.item_ids, split.test.item_ids)
     assert [tuple(map(int, pair)) for pair in pairs(split.test)] == [(1, 30), (2, 10)]
+    with pytest.raises(ValueError, match="no columns: separator"):
+        published_split(
+            tmp_path / "train.txt", tmp_path / "test.txt", layout="lists", separator=","
+        )
     with pytest.raises(ValueError, match="layout"):
         published_split(tmp_path / "train.txt", tmp_path / "test.txt", layout="list")

@@ -60,7 +60,7 @@ def small_recipe():
 
 @pytest.fixture(scope="session")
 def small_split(small_recipe):
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making_data import make_split
 
     return make_split(small_recipe)
 

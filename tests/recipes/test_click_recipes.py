@@ -11,7 +11,7 @@ from tfadvrec.evaluation import evaluate_clicks
 from tfadvrec.models import CrossNetwork
 from tfadvrec.recipes import RecipeError, parse_recipe, train_preset
 from tfadvrec.recipes.fitting import fit_log
-from tfadvrec.recipes.making import make_split
+from tfadvrec.recipes.making_data import make_split
 
 TEXT = """
 name = "small_clicks"

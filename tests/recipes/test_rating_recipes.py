@@ -55,7 +55,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def split(recipe):
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making_data import make_split
 
     return make_split(recipe)
 

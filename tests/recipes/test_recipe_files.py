@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfadvrec.recipes.making import located, make_split
+from tfadvrec.recipes.making_data import located, make_split
 from tfadvrec.recipes.provenance import provenance
 from tfadvrec.recipes.recipe import parse_recipe
 from tfadvrec.recipes.schema import RecipeError
@@ -81,6 +81,10 @@ def test_a_table_of_items_gives_their_features(tmp_path):
     ("data", "match"),
     [
         ('source = "file"\npath = "x"\nlayout = "list"', 'layout must be "table" or "lists"'),
+        (
+            'source = "file"\npath = "x"\nlayout = "lists"\nheader = false',
+            "header would be ignored",
+        ),
         (ITEMS + "name = 3", r"\[data.items\].*name"),
         (ITEMS.replace('path = "films.dat"', ""), r"\[data.items\] lacks path"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfadvrec.models import EASE, MatrixFactorization, TwoTower
-from tfadvrec.recipes import RecipeError, making, parse_recipe, run_recipe
+from tfadvrec.recipes import RecipeError, making, making_data, parse_recipe, run_recipe
 from tfadvrec.recipes.measuring import Measuring, measure, summary
 
 
@@ -149,7 +149,7 @@ def test_perturbations_and_magnitudes_are_named_in_the_text(small_text, adversar
     assert plain in small_text
     recipe = parse_recipe(small_text.replace(plain, adversary))
     assert parse_recipe(recipe.replace(text="").to_toml()).stages == recipe.stages
-    split = making.make_split(recipe)
+    split = making_data.make_split(recipe)
     model = making.make_model(recipe, split.train, seed=0)
     robust = making.make_adversary(model, recipe.stages[1]["adversary"], seed=0)
     assert repr(robust.perturbation).startswith(words)
@@ -173,13 +173,13 @@ def test_published_files_are_read_as_they_are(tmp_path, small_recipe):
     (tmp_path / "train.tsv").write_text("1\t10\n1\t11\n2\t10\n")
     (tmp_path / "test.tsv").write_text("1\t12\n2\t11\n")
     data = {"source": "published"} | {p: str(tmp_path / f"{p}.tsv") for p in ("train", "test")}
-    split = making.make_split(small_recipe.replace(data=data, split={}))
+    split = making_data.make_split(small_recipe.replace(data=data, split={}))
     assert (len(split.train), split.validation, len(split.test)) == (3, None, 2)
 
 
 def test_a_log_is_filtered_before_it_is_split(small_recipe):
     data = {**small_recipe.data, "minimum_rating": 4.0, "k_core": 2}
-    split = making.make_split(small_recipe.replace(data=data))
+    split = making_data.make_split(small_recipe.replace(data=data))
     assert split.train.rating.min() >= 4.0
     whole = sum(np.bincount(part.user, minlength=part.n_users) for part in split)
     assert whole.min() >= 2
@@ -214,7 +214,7 @@ def test_cold_items_are_ranked_alone_where_the_recipe_asks_for_it(small_recipe):
         split={"kind": "cold_items", "validation": 0.2, "test": 0.2},
         evaluation={"candidates": "cold", "k": [5]},
     )
-    split = making.make_split(recipe)
+    split = making_data.make_split(recipe)
     tasks = Measuring(recipe, split).tasks
     for part, held in (("validation", split.validation), ("test", split.test)):
         cold = np.unique(held.item)

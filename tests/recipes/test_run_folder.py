@@ -97,7 +97,7 @@ def test_a_run_is_measured_on_its_own_parts(folder):
 
 
 def test_a_log_with_a_preset_goes_on_from_its_rows(folder, small_recipe, tmp_path):
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making_data import make_split
 
     log = make_split(small_recipe).train
     lines = [f"{u},film-{i},{t}" for u, i, t in zip(log.user, log.item, log.time, strict=True)]

@@ -108,7 +108,9 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The recipe's data: its file, or a folder or zip with its files."),
+        typer.Option(
+            help="The recipe's data: its file, or a folder with its files (MovieLens: or the zip)."
+        ),
     ] = None,
     twin: Annotated[
         bool,
@@ -136,7 +138,7 @@ def train(
     if output is None:
         output = Path(name).with_suffix("") if name.endswith(".toml") else zoo.find(name)
     start_tensorflow()
-    from tfadvrec.recipes.making import located, make_split
+    from tfadvrec.recipes.making_data import located, make_split
     from tfadvrec.recipes.zoo_training import train_preset
 
     found = recipe.data if data is None else located(recipe.data, data)

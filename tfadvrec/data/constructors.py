@@ -1,6 +1,6 @@
 """The ways into `Interactions`: files, frames and arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,10 +161,7 @@ def from_csv(
         invalid=invalid,
     )
     layout = {"separator": separator, "header": header, "encoding": encoding, "quote": quote}
-    paths = files_of(path)
-    read = [read_log(one, choice, **layout) for one in paths]
-    fields = assemble(together([raw for raw, _ in read]), read[0][1])
-    return build(cls, fields, name=name or paths[0].name.split(".")[0], origin=_origin(paths))
+    return _read(cls, path, read_log, choice, name, **layout)
 
 
 def from_lists(
@@ -206,10 +203,7 @@ def from_lists(
         (['ann', 'ann', 'ann', 'bob'], ['tea', 'milk', 'jam', 'tea'])
     """
     choice = Choice(duplicates=duplicates, invalid=invalid)
-    paths = files_of(path)
-    read = [read_lists(one, choice, encoding=encoding) for one in paths]
-    fields = assemble(together([raw for raw, _ in read]), read[0][1])
-    return build(cls, fields, name=name or paths[0].name.split(".")[0], origin=_origin(paths))
+    return _read(cls, path, read_lists, choice, name, encoding=encoding)
 
 
 def from_parquet(
@@ -320,6 +314,21 @@ def from_frame(
     fields = assemble(RawLog(columns_of(frame), "frame"), choice)
     kind = f"{type(frame).__module__.split('.')[0]} {type(frame).__name__}"
     return build(cls, fields, name=name or "frame", origin=f"a table in memory ({kind})")
+
+
+def _read(
+    cls: type["Interactions"],
+    path: str | Path | Sequence[str | Path],
+    read: Callable[..., tuple[RawLog, Choice]],
+    choice: Choice,
+    name: str | None,
+    **layout: Any,
+) -> "Interactions":
+    """The log of one file or several, each read in the same way."""
+    paths = files_of(path)
+    parts = [read(one, choice, **layout) for one in paths]
+    fields = assemble(together([raw for raw, _ in parts]), parts[0][1])
+    return build(cls, fields, name=name or paths[0].name.split(".")[0], origin=_origin(paths))
 
 
 def _origin(paths: Sequence[Path]) -> str:

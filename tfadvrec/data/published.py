@@ -56,6 +56,11 @@ def published_split(
     """
     if layout not in READERS:
         raise ValueError(f"layout: expected one of {', '.join(READERS)}, got {layout!r}.")
+    if layout == "lists":
+        options = {"duplicates": "keep", **options}
+        unknown = set(options) - {"encoding", "duplicates", "invalid", "name"}
+        if unknown:
+            raise ValueError(f"a file of lists has no columns: {', '.join(sorted(unknown))}.")
     how = {
         key: options.pop(key)
         for key in ("separator", "header", "encoding", "quote")

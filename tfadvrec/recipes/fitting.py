@@ -101,7 +101,8 @@ def fit_log(
     Returns:
         `{"users", "models": {name: {metric: {"value", "low", "high"}}}, "seconds", "path"}`.
     """
-    from tfadvrec.recipes.making import make_split, makes_behaviour
+    from tfadvrec.recipes.making import makes_behaviour
+    from tfadvrec.recipes.making_data import make_split
 
     check_replaceable(folder, known=NAMES)
     if recipe.task == "clicks":

@@ -118,7 +118,7 @@ def recipe_for(data: str) -> Recipe:
 def _data(recipe: Recipe, say: SAID) -> tuple[Recipe, Any]:
     """The recipe and its split; the made-up log where the data cannot be had."""
     from tfadvrec.data import SourceUnavailable
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making_data import make_split
 
     try:
         split = make_split(recipe)

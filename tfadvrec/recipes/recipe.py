@@ -182,6 +182,7 @@ def parse_recipe(text: str) -> Recipe:
         raise RecipeError(f"this is not TOML: {error}.") from error
     check_keys("the recipe", table, schema.TOP)
     check_kind("[data]", table["data"], schema.DATA, "source")
+    schema.check_layout(table["data"])
     if "items" in table["data"]:
         check_keys("[data.items]", table["data"]["items"], schema.ITEMS)
     _check_split(table)

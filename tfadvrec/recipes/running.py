@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfadvrec.recipes import making
+from tfadvrec.recipes import making, making_data
 from tfadvrec.recipes.playing import Playing
 from tfadvrec.recipes.recipe import Recipe
 from tfadvrec.recipes.tasks import ranking_task
@@ -68,7 +68,7 @@ def run_recipe(
         ValueError: When training ends with a loss that is not a number.
     """
     seed = recipe.seeds[0] if seed is None else seed
-    split = making.make_split(recipe, log) if split is None else split
+    split = making_data.make_split(recipe, log) if split is None else split
     started = time.perf_counter()
     history, chosen, health = [], {}, None
     if recipe.closed_form:

@@ -17,7 +17,7 @@ _CSV = {
     "separator": str, "header": bool, "encoding": str, "quote": str, "time_unit": str,
     "duplicates": str, "invalid": str, "name": str,
 }  # fmt: skip
-_ABOUT = {"origin": str, "licence": str}  # what the card says of the data
+ABOUT = {"origin": str, "licence": str}  # of [data]: what the card says of it
 # Kinds of a section -> key -> types. A key whose types stand in a list is required.
 _FILTERS = {"minimum_rating": NUMBER, "k_core": int}
 DATA = {
@@ -26,15 +26,16 @@ DATA = {
         "n_users": int, "n_items": int, "n_interactions": int, "noise": NUMBER, "seed": int,
         **_FILTERS,
     },
-    "file": {"path": [str], "layout": str, "items": dict, **_CSV, **_FILTERS, **_ABOUT},
+    "file": {"path": [str], "layout": str, "items": dict, **_CSV, **_FILTERS, **ABOUT},
     "published": {
-        "train": [str], "test": [str], "validation": str, "layout": str, **_CSV, **_ABOUT,
+        "train": [str], "test": [str], "validation": str, "layout": str, **_CSV, **ABOUT,
     },
     "clicks": {
         "path": [str], "fields": [list], "label": str, "numbers": list, "missing": str,
-        "negatives": int, "choice": str, "seed": int, "name": str, **_ABOUT,
+        "negatives": int, "choice": str, "seed": int, "name": str, **ABOUT,
     },
 }  # fmt: skip
+_OF_TABLES = set(_CSV) - {"encoding", "duplicates", "invalid", "name"}
 ITEMS = {
     "path": [str], "names": list, "separator": str, "header": bool, "encoding": str, "quote": str,
     "lists": dict, "missing": str,
@@ -89,6 +90,19 @@ TOP = {
     "stages": list,
     "choose": dict, "evaluation": dict, "preset": dict,
 }  # fmt: skip
+
+
+def check_layout(data: Mapping[str, Any]) -> None:
+    """Checks that a layout exists, and that nothing which is said of the file would be ignored."""
+    layout = data.get("layout", "table")
+    if layout not in ("table", "lists"):
+        raise RecipeError(f'[data] layout must be "table" or "lists"; got {layout!r}.')
+    ignored = _OF_TABLES & set(data)
+    if layout == "lists" and ignored:
+        raise RecipeError(
+            f'[data] layout = "lists" has no columns, so {", ".join(sorted(ignored))} would be '
+            "ignored. Leave them out."
+        )
 
 
 def check_keys(where: str, table: Any, schema: Mapping[str, Any]) -> None:

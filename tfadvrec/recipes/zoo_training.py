@@ -54,7 +54,7 @@ def train_preset(
         RecipeError: When the twin is not the same training without the adversary, or is to be
             written and is measured otherwise.
     """
-    from tfadvrec.recipes.making import make_split
+    from tfadvrec.recipes.making_data import make_split
 
     check_replaceable(folder, known=files.NAMES)
     twin = check_twin(recipe, twin or _twin_of(recipe)) if recipe.twin else None
