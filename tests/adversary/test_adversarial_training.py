@@ -81,9 +81,7 @@ def weights(model):
 # -- weight 0, epsilon 0 ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "block"), [("sgd", None), ("adagrad", 4), ("adam", None), ("adam", 4)]
-)
+@pytest.mark.parametrize(("optimizer", "block"), [("sgd", None), ("adagrad", 4), ("adam", 4)])
 def test_weight_zero_is_plain_training_bit_for_bit(blocks_log, optimizer, block):
     plain = factors(blocks_log)
     plain.compile(optimizer, loss=BayesianPersonalizedRanking())
@@ -176,8 +174,7 @@ def step_by_hand(model, x, y, epsilon, weight, rate, steps=None):
     return p - rate * (gp + weight * ap), q - rate * (gq + weight * aq), clean, adversarial
 
 
-@pytest.mark.parametrize("steps", [None, 3])
-@pytest.mark.parametrize("jit", [True, False], ids=["xla", "graph"])
+@pytest.mark.parametrize(("jit", "steps"), [(True, 3), (False, None)], ids=["xla", "graph"])
 def test_a_step_is_the_papers_step_with_repeated_rows(blocks_log, jit, steps):
     x = {
         "user_id": np.array([0, 0, 0, 3]),
@@ -302,16 +299,15 @@ def test_sparse_and_dense_gradients_agree(blocks_log):
 
 def test_blocks_equal_batches(blocks_log):
     results = []
-    for block in (None, 3, 100):
+    for block in (None, 3):
         model = factors(blocks_log)
         robust = AdversarialTraining(model, FastGradient(0.5), weight=1.0)
-        robust.compile("adagrad", loss=BayesianPersonalizedRanking())
+        robust.compile("adagrad", loss=BayesianPersonalizedRanking(), run_eagerly=block is None)
         data = pairs(blocks_log, batch_size=16, seed=4, block=block)
         history = robust.fit(data, epochs=3, verbose=0).history
         results.append([*weights(model), history["adversarial_loss"]])
-    for other in results[1:]:
-        for a, b in zip(results[0], other, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 # -- models that were not written for it ------------------------------------------------------
@@ -400,7 +396,7 @@ def test_both_passes_use_one_dropout_mask():
     assert logs["adversarial_loss"] == pytest.approx(logs["loss"], rel=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, 12_345, 2**40 + 1])
+@pytest.mark.parametrize("seed", [0, 2**40 + 1])
 def test_any_seed_draws_a_noise_of_its_own(seed):
     moved = []
     for given in (seed, seed, seed + 1):

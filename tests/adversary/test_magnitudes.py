@@ -119,17 +119,19 @@ def test_warm_up_follows_its_formula():
 
 @pytest.mark.parametrize("block", [None, 10])
 def test_epochs_are_counted_by_fit_and_steps_by_the_optimizer(blocks_log, block):
+    options = {"run_eagerly": block is None}
 
     def data():
         return pairs(blocks_log, batch_size=60, seed=0, block=block)
 
     steps = len(blocks_log) // 60
     for unit, over in (("epoch", 3), ("step", 3 * steps)):
-        robust = wrapped(factors(), FastGradient(WarmUp(0.9, over=over, unit=unit)))
+        robust = wrapped(factors(), FastGradient(WarmUp(0.9, over=over, unit=unit)), **options)
         found = robust.fit(data(), epochs=4, verbose=0).history["adversarial_loss"]
         assert found[0] < found[1] < found[2]
         if unit == "epoch":
-            full = wrapped(factors(), FastGradient(0.9)).fit(data(), epochs=4, verbose=0)
+            full = wrapped(factors(), FastGradient(0.9), **options)
+            full = full.fit(data(), epochs=4, verbose=0)
             assert found[2:] == pytest.approx(full.history["adversarial_loss"][2:], rel=1e-4)
             assert found[0] < 0.8 * full.history["adversarial_loss"][0]
         if block:
@@ -201,7 +203,8 @@ def test_every_magnitude_trains_in_compiled_blocks_as_in_plain_batches(blocks_lo
     results = []
     for block in (None, 4):
         model = factors()
-        robust = wrapped(model, ProjectedGradient(both, steps=2), EXAMPLES, rate=0.1)
+        options = {"rate": 0.1, "run_eagerly": block is None}
+        robust = wrapped(model, ProjectedGradient(both, steps=2), EXAMPLES, **options)
         robust.fit(pairs(blocks_log, batch_size=30, block=block), epochs=2, verbose=0)
         results.append(model.get_weights())
     for a, b in zip(*results, strict=True):
@@ -213,7 +216,7 @@ def test_a_number_and_a_magnitude_of_that_number_are_the_same_training(kind):
     results = []
     for epsilon in (0.4, WarmUp(0.4, over=1)):
         model = factors()
-        wrapped(model, kind(epsilon), rate=0.1).train_on_batch(X, Y)
+        wrapped(model, kind(epsilon), rate=0.1, run_eagerly=True).train_on_batch(X, Y)
         results.append(model.get_weights())
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)

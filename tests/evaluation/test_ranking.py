@@ -267,6 +267,18 @@ def test_errors_say_what_to_do():
         result.interval("hr@10")
 
 
+def test_all_intervals_at_once_are_each_metrics_own():
+    """A user without a value of one metric counts for the others, as where each is drawn alone."""
+    model, train, _, test = random_case(2)
+    result = evaluate(model, train, test, metrics=["ndcg", "mrr", "coverage"], k=(2, 5))
+    next(iter(result.per_user.values()))[0] = np.nan
+    found = result.intervals(resamples=200)
+    assert list(found) == [*result.per_user]
+    assert set(found) == {"ndcg@2", "ndcg@5", "mrr@2", "mrr@5"}
+    for metric, ends in found.items():
+        assert ends == pytest.approx(result.interval(metric, resamples=200), rel=1e-12)
+
+
 def test_item_vectors_can_be_given_for_diversity():
     train, test = log_of([(0, 0)], 1, 4), log_of([(0, 1)], 1, 4)
     scores = [[9.0, 3.0, 2.0, 1.0]]

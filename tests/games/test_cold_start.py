@@ -189,6 +189,7 @@ def test_blocks_train_as_batches_do(log, known):
     vectors = []
     for block in (None, 2):
         made = game(log, known, ranking=0.5)
+        made.run_eagerly = block is None
         made.fit(made.batches(log, batch_size=4, block=block), epochs=2, verbose=0)
         vectors.append(np.asarray(made.product.generated(np.arange(ITEMS))))
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)

@@ -204,6 +204,7 @@ def test_blocks_train_as_plain_batches_do():
             corruption=0.2,
             noise=2,
         )
+        game.run_eagerly = block is None
         game.fit(game.batches(log, batch_size=3, seed=2, block=block), epochs=2, verbose=0)
         found.append(values(game.generator_variables + game.discriminator_variables))
     for plain, blocked in zip(*found, strict=True):

@@ -1,15 +1,9 @@
-import ctypes
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfadvrec.serving import BruteForce
-from tfadvrec.serving.index.top_of_blocks import top_of_blocks
+from tfadvrec.serving.index.top_of_blocks import BLOCK, block_scores, top_of_blocks
 from tfadvrec.serving.ladder.graph_audit import audit_graph
 
 INDEXES = {
@@ -145,14 +139,23 @@ def test_top_of_blocks_leaves_filling_out(columns):
         np.testing.assert_array_equal(got[1], want[1])
 
 
-def test_chunks_hold_less_memory_than_a_whole_cast():
-    if not (Path("/proc/self/status").exists() and hasattr(ctypes.CDLL(None), "malloc_trim")):
-        pytest.skip("The peak of the memory is read from /proc with glibc; this system differs.")
-    child = Path(__file__).with_name("memory_child.py")  # a heap that nobody has used before
-    said = subprocess.run([sys.executable, str(child)], capture_output=True, text=True, check=True)
-    grown = json.loads(said.stdout)
-    assert grown["cast"] >= 20_000  # KiB: 100,000 rows in float32 are 25,000
-    assert grown["chunked"] <= 12_000  # a chunk is 2,048
+def test_a_chunk_of_float16_is_cast_at_a_time(monkeypatch):
+    """The memory of a search is a chunk's: no more rows are float32 at once, nor two chunks."""
+    table = BruteForce(dtype="float16", chunk=256).build(whole_numbers(1_000))
+    cast = []
+
+    def seen(queries, blocks):
+        assert blocks.dtype == tf.float32
+        cast.append(blocks.shape[0] * BLOCK)
+        return block_scores(queries, blocks)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tfadvrec.serving.index.block_table.block_scores", seen)
+        table.top(tf.ones([2, 4]), 10)
+    assert cast == [256, 256, 256, 256]  # 1,000 rows fill 16 blocks of 64
+    graph = tf.function(lambda: table.top(tf.ones([2, 4]), 10)).get_concrete_function().graph
+    loops = [one for one in graph.get_operations() if one.type in ("While", "StatelessWhile")]
+    assert [one.get_attr("parallel_iterations") for one in loops] == [1]
 
 
 @pytest.mark.parametrize(

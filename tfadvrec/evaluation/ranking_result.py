@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfadvrec.evaluation.bootstrap import mean_interval
+from tfadvrec.evaluation.bootstrap import bootstrap_means, mean_interval, percentiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,19 @@ class RankingResult:
         """
         return mean_interval(self.values(metric), resamples=resamples, level=level, seed=seed)
 
+    def intervals(
+        self, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """`interval` of every metric of `per_user`; the users are drawn once for all of them."""
+        if not self.per_user:
+            return {}
+        columns = np.stack([*self.per_user.values()], axis=1)
+        drawn = bootstrap_means(columns, resamples=resamples, seed=seed)
+        return {
+            name: percentiles(column, level=level)
+            for name, column in zip(self.per_user, drawn.T, strict=True)
+        }
+
     def values(self, metric: str) -> np.ndarray:
         """Values per user of a metric, float64 `(users,)`.
 
@@ -114,10 +127,8 @@ class RankingResult:
             "policy": self.policy,
         }
         if resamples:
-            record["intervals"] = {
-                name: [_finite(v) for v in self.interval(name, resamples=resamples, seed=seed)]
-                for name in self.per_user
-            }
+            found = self.intervals(resamples=resamples, seed=seed)
+            record["intervals"] = {n: [_finite(v) for v in ends] for n, ends in found.items()}
         return record
 
 

@@ -195,16 +195,22 @@ def summary(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     table: dict[str, dict[str, Any]] = {}
     for situation, first in results[0].items():
         rows = over_seeds([result[situation] for result in results])
+        intervals = _intervals(first)
         table[situation] = {}
         for metric, row in rows.items():
             if not np.isfinite(row["mean"]):
                 continue
-            resampled = getattr(first, "per_user", first.means)  # a rating's error, always
-            interval = list(first.interval(metric)) if metric in resampled else None
             table[situation][metric] = {
                 "mean": row["mean"],
                 "std": row["sd"],
                 "seeds": [float(v) for v in row["values"]],
-                "interval": interval,
+                "interval": list(intervals[metric]) if metric in intervals else None,
             }
     return table
+
+
+def _intervals(result: Any) -> dict[str, tuple[float, float]]:
+    """Bootstrap intervals of a ranking's metrics, or of the errors of ratings and clicks."""
+    if hasattr(result, "intervals"):
+        return result.intervals()
+    return {metric: result.interval(metric) for metric in result.means}
