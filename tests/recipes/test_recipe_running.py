@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tfadvrec.data import Split, by_ratio
 from tfadvrec.models import EASE, MatrixFactorization, TwoTower
 from tfadvrec.recipes import RecipeError, making, making_data, parse_recipe, run_recipe
 from tfadvrec.recipes.measuring import Measuring, measure, summary
@@ -56,6 +57,23 @@ def test_settings_of_a_closed_form_are_chosen_on_the_validation_part(small_recip
         scores[value] = Measuring(recipe, small_split).clean(model)["validation"].means["ndcg@10"]
     best = max(scores, key=scores.get)
     assert run.chosen == {"regularization": best, "validation ndcg@10": scores[best]}
+
+
+def test_without_a_validation_part_a_tenth_of_train_chooses_and_all_of_it_is_fitted(
+    small_recipe, small_split
+):
+    train = small_split.train
+    recipe = dataclasses.replace(
+        small_recipe, model={"class": "EASE"}, stages=(), choose={"regularization": [1e-3, 20.0]}
+    )
+    run = run_recipe(recipe, split=small_split._replace(validation=None))
+    part, _, held = by_ratio(train, validation=0.0, test=0.1)
+    inner = run_recipe(recipe, split=Split(part, held, held))
+    assert run.chosen == inner.chosen
+    best = run.chosen["regularization"]
+    whole = EASE(n_users=train.n_users, n_items=train.n_items, regularization=best).fit(train)
+    np.testing.assert_allclose(run.model.weight_matrix, whole.weight_matrix, atol=1e-6)
+    assert not np.allclose(run.model.weight_matrix, inner.model.weight_matrix, atol=1e-4)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(small_recipe, small_split):

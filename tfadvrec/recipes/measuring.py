@@ -14,6 +14,7 @@ BASELINES: dict[str, dict[str, list]] = {  # argument -> values to choose from
     "MostPopular": {},
     "ItemKNN": {"neighbours": [50, 100, 200], "shrink": [0.0, 10.0, 100.0]},
     "PureSVD": {"rank": [10, 20, 30, 50]},
+    "SpectralFilter": {"rank": [32, 64, 128, 256]},
     "EASE": {"regularization": [50.0, 100.0, 200.0, 500.0, 1000.0]},
     "ContentKNN": {"neighbours": [5, 10, 20, 50, 100]},
     "GenreMean": {},
@@ -118,7 +119,7 @@ class Measuring:
     def baselines(
         self, names: Sequence[str], choices: Mapping[str, dict[str, list]] = BASELINES
     ) -> dict[str, Any]:
-        """Fits baselines, their settings chosen on the validation part.
+        """Fits baselines, their settings chosen on the validation part, or a tenth of train.
 
         Args:
             names: Class names.
@@ -131,12 +132,11 @@ class Measuring:
 
         fitted = {}
         for name in names:
-            choose = choices.get(name, {}) if "validation" in self.tasks else {}
             recipe = Recipe(
                 name=name,
                 data=self.recipe.data,
                 model={"class": name},
-                choose=choose,
+                choose=choices.get(name, {}),
                 evaluation={"candidates": self.recipe.candidates},
             )
             fitted[name] = run_recipe(recipe, split=self.split)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfadvrec.data import by_ratio
 from tfadvrec.recipes import making, making_data
 from tfadvrec.recipes.playing import Playing
 from tfadvrec.recipes.recipe import Recipe
@@ -25,7 +26,7 @@ class Run:
         model: The trained model; no adversary is part of it.
         history: One mapping a stage: log name -> one value an epoch.
         health: The `HealthReport` of a recipe with a game, else None.
-        chosen: What `[choose]` chose on the validation part, and its score.
+        chosen: What `[choose]` chose on the validation part (or a tenth of train), and its score.
         seconds: Wall time of the training.
     """
 
@@ -147,20 +148,30 @@ def _watch(text: str, done: int, total: int, progress: Progress | None) -> list[
 
 
 def _chosen(recipe: Recipe, split: Any, seed: int) -> tuple[Any, dict[str, Any]]:
-    """A closed form with the settings that rank the validation part best."""
+    """A closed form with the settings that rank the validation part best.
+
+    Where the split has none, a tenth of each user's train part stands for it, and the model is
+    fitted on the whole train part afterwards.
+    """
+
+    def fitted(settings: dict[str, Any], train: Any) -> Any:
+        tried = recipe.replace(model={**recipe.model, **settings})
+        return making.make_model(tried, train, seed=seed).fit(train)
+
     if not recipe.choose:
-        return making.make_model(recipe, split.train, seed=seed).fit(split.train), {}
-    if split.validation is None:
-        raise ValueError(
-            f"{recipe.name}: [choose] needs a validation part, and the split has none."
-        )
-    task = ranking_task(recipe, split.train, split.validation)
+        return fitted({}, split.train), {}
+    part, held = split.train, split.validation
+    if held is None:
+        part, _, held = by_ratio(split.train, validation=0.0, test=0.1)
+    task = ranking_task(recipe, part, held)
     best: tuple[float, Any, dict[str, Any]] | None = None
     for values in itertools.product(*recipe.choose.values()):
         settings = dict(zip(recipe.choose, values, strict=True))
-        tried = recipe.replace(model={**recipe.model, **settings})
-        model = making.make_model(tried, split.train, seed=seed).fit(split.train)
+        model = fitted(settings, part)
         score = task.evaluate(model, k=(10,), metrics=("ndcg",)).means["ndcg@10"]
         if best is None or score > best[0]:
             best = (score, model, settings)
-    return best[1], {**best[2], "validation ndcg@10": best[0]}
+    score, model, settings = best
+    if part is not split.train:
+        model = fitted(settings, split.train)
+    return model, {**settings, "validation ndcg@10": score}
