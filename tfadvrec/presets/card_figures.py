@@ -18,11 +18,13 @@ def figures(metrics: Mapping[str, Any]) -> str:
     cuts = metrics.get("k", [10])
     lead = f"ndcg@{min(cuts)}"
     models = metrics.get("models", {})
+    validated = any("validation" in measured for measured in models.values())
+    chosen_on = "the validation part" if validated else "a tenth of the train part"
     note = (
         f"{metrics.get('users', '?')} users; {metrics.get('split', '')}. {_part(metrics)}"
         "Means over "
         f"{len(metrics.get('seeds', []))} seeds ± their standard deviation (baselines: one fit, "
-        "settings chosen on the validation part); in brackets the 95% bootstrap interval over "
+        f"settings chosen on {chosen_on}); in brackets the 95% bootstrap interval over "
         "users of the shipped seed. `metrics.json` has every metric, seed and situation."
     )
     parts = [note, "### Clean, test part", _clean(models, cuts, lead)]

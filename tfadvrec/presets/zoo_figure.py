@@ -34,13 +34,14 @@ def zoo_figure(
         The names of the presets that are shown.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     points = {}
     for name, (family, metrics) in presets.items():
         sizes, values = curve(metrics.get("models", {}).get(name, {}), metric)
         if len(sizes) > 1 and sizes[-1] >= size and values[0] > 0:
             points[name] = (family, values[0], float(np.interp(size, sizes, values)) / values[0])
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
     axes = figure.subplots()
     families = sorted({family for family, _, _ in points.values()})
     for place, family in enumerate(families):
@@ -59,8 +60,12 @@ def zoo_figure(
     axes.axhline(1, color="#dddddd", zorder=0)
     axes.set_xlabel(f"{metric.replace('ndcg', 'nDCG')}, clean")
     axes.set_ylabel(f"share of it kept under an attack of relative size {size:g}")
-    axes.margins(x=0.12, y=0.1)
+    axes.set_xscale("log")  # logs differ by a factor
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.2, y=0.1)
     if families:
-        axes.legend(fontsize=8, frameon=False)
+        figure.legend(fontsize=8, frameon=False, loc="outside right upper")
     figure.savefig(Path(path), dpi=130)
     return list(points)
