@@ -29,7 +29,11 @@ from tfadvrec.presets import files, zoo
 from tfadvrec.recipes import load_recipe
 from tfadvrec.recipes.making_data import located, make_split
 
-PLACES = {"movielens": "ml-100k", "movietweetings": "movietweetings/100K"}
+PLACES = {
+    "movielens": "ml-100k",
+    "movietweetings": "movietweetings/100K",
+    "lastfm": "lightgcn-lastfm",
+}
 EPSILON, STEPS, USERS = 0.5, 10, 200
 
 
