@@ -74,6 +74,10 @@ def test_without_a_validation_part_a_tenth_of_train_chooses_and_all_of_it_is_fit
     whole = EASE(n_users=train.n_users, n_items=train.n_items, regularization=best).fit(train)
     np.testing.assert_allclose(run.model.weight_matrix, whole.weight_matrix, atol=1e-6)
     assert not np.allclose(run.model.weight_matrix, inner.model.weight_matrix, atol=1e-4)
+    few = train.take(np.unique(train.user, return_index=True)[1])  # an interaction a user
+    untried = run_recipe(recipe, split=Split(few, None, small_split.test))
+    assert untried.chosen == {}
+    assert untried.model.regularization == EASE(n_users=1, n_items=1).regularization
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(small_recipe, small_split):

@@ -121,6 +121,9 @@ class Measuring:
     ) -> dict[str, Any]:
         """Fits baselines, their settings chosen on the validation part, or a tenth of train.
 
+        Where new items are ranked, nothing in train stands for a validation part that is missing:
+        the defaults stay.
+
         Args:
             names: Class names.
             choices: Class name -> argument -> values to choose from.
@@ -131,12 +134,13 @@ class Measuring:
         from tfadvrec.recipes.running import run_recipe
 
         fitted = {}
+        chooses = "validation" in self.tasks or self.recipe.candidates == "all"
         for name in names:
             recipe = Recipe(
                 name=name,
                 data=self.recipe.data,
                 model={"class": name},
-                choose=choices.get(name, {}),
+                choose=choices.get(name, {}) if chooses else {},
                 evaluation={"candidates": self.recipe.candidates},
             )
             fitted[name] = run_recipe(recipe, split=self.split)

@@ -151,18 +151,22 @@ def _chosen(recipe: Recipe, split: Any, seed: int) -> tuple[Any, dict[str, Any]]
     """A closed form with the settings that rank the validation part best.
 
     Where the split has none, a tenth of each user's train part stands for it, and the model is
-    fitted on the whole train part afterwards.
+    fitted on the whole train part afterwards; where no user has enough for that, the defaults stay.
     """
 
     def fitted(settings: dict[str, Any], train: Any) -> Any:
         tried = recipe.replace(model={**recipe.model, **settings})
         return making.make_model(tried, train, seed=seed).fit(train)
 
-    if not recipe.choose:
-        return fitted({}, split.train), {}
     part, held = split.train, split.validation
-    if held is None:
+    if recipe.choose and held is None:
+        if recipe.candidates != "all":
+            raise ValueError(
+                f"{recipe.name}: [choose] needs a validation part of new items, and there is none."
+            )
         part, _, held = by_ratio(split.train, validation=0.0, test=0.1)
+    if not recipe.choose or not len(held):
+        return fitted({}, split.train), {}
     task = ranking_task(recipe, part, held)
     best: tuple[float, Any, dict[str, Any]] | None = None
     for values in itertools.product(*recipe.choose.values()):
