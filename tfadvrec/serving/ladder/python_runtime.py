@@ -40,7 +40,7 @@ def answer(task):
 
 
 def run(constant, signature, inputs):
-    """Runs one call."""
+    """Runs one call; `constant` is TensorFlow's."""
     tensors = {
         name: constant(values(one), one["dtype"], shape=one["shape"])
         for name, one in inputs.items()
