@@ -154,7 +154,7 @@ def save(plan: Plan, folder: Path, *, number: int, name: str, recall: float | No
 
 def answered_here(functions: dict[str, Any], call: Call) -> Call:
     """The call with the answers of the graph in this process."""
-    return {**call, "outputs": run(tf.constant, functions[call["signature"]], call["inputs"])}
+    return {**call, "outputs": run(tf, functions[call["signature"]], call["inputs"])}
 
 
 def describe(
