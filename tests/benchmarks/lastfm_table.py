@@ -41,7 +41,7 @@ TRAINED: dict[str, tuple[type, dict[str, Any], bool, dict[str, Any] | None]] = {
     "LightGCN, no layer (MF)": (LightGCN, {"layers": 0}, False, None),
     "LightGCN": (LightGCN, {}, False, None),
     "LightGCN, trust network": (LightGCN, {}, True, None),
-    "LightGCN against APR": (LightGCN, {}, False, {"epsilon": 0.5, "weight": 1.0}),
+    "LightGCN against APR": (LightGCN, {}, False, {"relative": 0.15, "weight": 1.0}),
     "XSimGCL": (SimGCL, {"contrast": 0.05}, False, None),
 }
 
@@ -70,7 +70,7 @@ class Run:
         if adversary:
             self.trained = tar.AdversarialTraining(
                 self.model,
-                tar.FastGradient(adversary["epsilon"]),
+                tar.FastGradient(tar.adversary.RelativeEpsilon(adversary["relative"])),
                 weight=adversary["weight"],
                 target=tar.adversary.outputs_of("_vectors"),
             )
