@@ -53,7 +53,7 @@ SASREC = {"blocks": 1, "dropout": 0.4, "decay": 12}  # epochs in which the rate 
 # a model's candidates, and the epochs after which each is looked at
 TRAINED: dict[str, tuple[list[dict[str, Any]], tuple[int, ...]]] = {
     "BPR-MF": ([{"regularization": 0.0}, {"regularization": 30.0}], (20, 40, 60)),
-    "GRU4Rec": ([{"dropout": 0.25}], (6, 9, 12)),
+    "GRU4Rec": ([{"dropout": 0.25, "decay": 12, "negatives": 1024}], (12,)),
     "SASRec": ([{**SASREC, "negatives": n} for n in (256, 1024)], (12,)),
     "SASRec, adversarial": ([{"epsilon": 0.1, "after": 8}, {"epsilon": 0.25, "after": 8}], ()),
 }
