@@ -3,10 +3,10 @@
     TFADVREC_BENCHMARK_DATA=... python -m tests.benchmarks.zoo_check [--only NAME ...]
 
 Each preset is loaded (its probe is answered, or it is refused), bound to the training part of its
-own recipe's split, exported and verified as `tfadvrec.serving.export` does, and
-audited: attacks of relative size 0.5 (the figures) and 4 (where a recommender must be down to chance
-if the attack works), ten steps, on the first 200 users of the test part, beside random noise, with
-the sanity box. Presets that rank no catalogue (ratings, clicks, generators,
+own recipe's split, exported and verified as `tfadvrec.serving.export` does, and audited: attacks of
+relative size 0.5 (the figures) and 4 (where a recommender must be down to chance if the attack
+works), ten steps, on the first 200 users of the test part, beside random noise, with the sanity
+box. Presets that rank no catalogue (ratings, clicks, generators,
 cold items) are exported only. Loading and coming back whole
 are tested in `tests/presets/test_zoo_presets.py`. Writes `results/zoo_check.json`, a row when it
 is done; rows of other presets stay.
