@@ -6,10 +6,9 @@ Each preset is loaded (its probe is answered, or it is refused), bound to the tr
 own recipe's split, exported and verified as `tfadvrec.serving.export` does, and audited: attacks of
 relative size 0.5 (the figures) and 4 (where a recommender must be down to chance if the attack
 works), ten steps, on the first 200 users of the test part, beside random noise, with the sanity
-box. Presets that rank no catalogue (ratings, clicks, generators,
-cold items) are exported only. Loading and coming back whole
-are tested in `tests/presets/test_zoo_presets.py`. Writes `results/zoo_check.json`, a row when it
-is done; rows of other presets stay.
+box. Presets that rank no catalogue (ratings, clicks, generators, cold items) are exported only.
+Loading and coming back whole are tested in `tests/presets/test_zoo_presets.py`. Writes
+`results/zoo_check.json`, a row when it is done, with its sizes; rows of other presets stay.
 """
 
 import argparse
@@ -89,7 +88,12 @@ def audited(model: keras.Model, split: Any) -> dict[str, Any]:
         if point["relative"] == EPSILON:
             found[point["attack"]] = point["metrics"]["ndcg@10"]["value"]
     failed = [one["check"] for one in record["checks"] if one["verdict"] == "FAIL"]
-    return {**found, "checks": record["check_counts"], "failed checks": failed}
+    return {
+        "sizes": [EPSILON, LARGEST],
+        **found,
+        "checks": record["check_counts"],
+        "failed checks": failed,
+    }
 
 
 def main() -> None:
