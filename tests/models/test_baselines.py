@@ -186,7 +186,7 @@ def test_item_knn_agrees_with_dense_arithmetic_in_any_chunks(random_matrix, monk
     np.put_along_axis(similarity, order[4:], 0.0, axis=0)
     model = make(ItemKNN, log, neighbours=4).fit(log)
     np.testing.assert_allclose(catalogue(model), x @ similarity, rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr("tfadvrec.models.baselines.item_knn.COLUMNS", 5)
+    monkeypatch.setattr("tfadvrec.models.baselines.neighbour_recommender.ITEMS", 5)
     chunked = make(ItemKNN, log, neighbours=4).fit(log)
     for one, other in zip(model.get_weights(), chunked.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

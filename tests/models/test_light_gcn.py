@@ -10,6 +10,7 @@ import tfadvrec as tar
 from tfadvrec.adversary import outputs_of, variables
 from tfadvrec.models import LightGCN, SimGCL, SpectralFilter
 from tfadvrec.models.interaction_graph import InteractionGraph, adjacency
+from tfadvrec.models.sim_gcl import _information
 
 BPR = tar.losses.BayesianPersonalizedRanking
 
@@ -141,6 +142,25 @@ def test_the_contrast_is_info_nce_of_the_two_views(blocks_log, cross_layer, item
         logits = one @ two.T / 0.2
         total += np.mean(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
     assert float(sum(model.losses)) == pytest.approx(0.5 * 3 * total, rel=1e-4)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 300.0])  # at 300 most of the softmax is 0
+def test_the_gradient_of_the_contrast_is_that_of_the_cross_entropy(sharpness):
+    random = np.random.default_rng(0)
+    first, second = (tf.constant(random.normal(size=(6, 3)), tf.float32) for _ in range(2))
+    found = []
+    for loss in (_information, _cross_entropy):
+        with tf.GradientTape() as tape:
+            tape.watch([first, second])
+            value = 2.0 * loss(first, sharpness * second)
+        found.append([value, *tape.gradient(value, [first, second])])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * sharpness)
+
+
+def _cross_entropy(first, second):
+    products = tf.matmul(first, second, transpose_b=True)
+    return tf.reduce_mean(tf.reduce_logsumexp(products, axis=1) - tf.linalg.diag_part(products))
 
 
 def test_training_under_a_spread_vectors_attack_raises_the_loss_and_weight_0_is_plain(blocks_log):

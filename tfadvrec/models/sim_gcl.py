@@ -123,8 +123,7 @@ class SimGCL(LightGCN):
         first, second = (
             tf.math.l2_normalize(tf.gather(table, rows), axis=-1) for table in (view, other)
         )
-        logits = tf.matmul(first, second, transpose_b=True) / self.temperature
-        return -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(logits, axis=-1)))
+        return _information(first, second / self.temperature)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -138,3 +137,25 @@ class SimGCL(LightGCN):
 
 def _mean(layers: list[tf.Tensor]) -> tf.Tensor:
     return tf.add_n(layers) / len(layers)
+
+
+@tf.custom_gradient
+def _information(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """Mean cross-entropy of picking each row's own partner, by inner products `(rows, rows)`.
+
+    The gradient needs the softmax alone: a third of what is computed where every step between
+    products and loss is differentiated by itself.
+    """
+    products = tf.matmul(first, second, transpose_b=True)
+    shares = tf.nn.softmax(products)
+    # the logarithm of the sum, from the largest share: no other can be trusted not to be 0
+    total = tf.reduce_max(products, axis=1) - tf.math.log(tf.reduce_max(shares, axis=1))
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        each = upstream / tf.cast(tf.shape(first)[0], first.dtype)
+        return (
+            each * (tf.matmul(shares, second) - second),
+            each * (tf.matmul(shares, first, transpose_a=True) - first),
+        )
+
+    return tf.reduce_mean(total - tf.reduce_sum(first * second, axis=1)), gradient

@@ -5,20 +5,18 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfadvrec.data import Interactions
 from tfadvrec.models.attribute_vectors import attribute_matrix
-from tfadvrec.models.baselines.fitting import check_size, summed_similarities
-from tfadvrec.models.baselines.history_recommender import HistoryRecommender
-from tfadvrec.models.baselines.item_knn import largest
+from tfadvrec.models.baselines.fitting import check_size
+from tfadvrec.models.baselines.neighbour_recommender import NeighbourRecommender, nearest
 from tfadvrec.models.feature_columns import Wanted, learn_columns
 from tfadvrec.presets import register
 
 
 @register
 @keras.saving.register_keras_serializable(package="tfadvrec")
-class ContentKNN(HistoryRecommender):
+class ContentKNN(NeighbourRecommender):
     """Scores an item by how many of the items with the most similar attributes the user took.
 
     The neighbours of any item, new ones too, are the `neighbours` items with interactions whose
@@ -57,23 +55,8 @@ class ContentKNN(HistoryRecommender):
         average: bool = True,
         name: str | None = None,
     ) -> None:
-        super().__init__(n_users=n_users, n_items=n_items, name=name)
-        if neighbours < 1:
-            raise ValueError(f"ContentKNN expects neighbours >= 1, got {neighbours!r}.")
-        self.neighbours, self.average = int(neighbours), bool(average)
-        shape = (n_items, min(self.neighbours, n_items))
-        self.neighbour_rows = self.add_weight(
-            shape=shape,
-            dtype="int32",
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-            name="neighbour_rows",
-        )
-        self.similarities = self.add_weight(
-            shape=shape, initializer="zeros", trainable=False, name="similarities"
-        )
-        self.built = True
+        super().__init__(n_users=n_users, n_items=n_items, neighbours=neighbours, name=name)
+        self.average = bool(average)
 
     def fit(
         self,
@@ -105,19 +88,14 @@ class ContentKNN(HistoryRecommender):
                 f"the log {log.name!r} has no item features. Add some with log.with_features(...)."
             )
         vectors = attribute_matrix(columns, log.item_features, known, weights=weights)
-        cosines = (vectors @ vectors.T).toarray()
-        np.fill_diagonal(cosines, 0.0)
-        cosines[:, ~known] = 0.0
-        rows, values = largest(cosines, self.similarities.shape[1])
+        to_known = vectors.multiply(known[:, None]).T.tocsc()
+        rows, values = nearest(
+            lambda items: vectors[items] @ to_known, self.n_items, self.neighbours
+        )
         if self.average:
             values = values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12)
-        self.neighbour_rows.assign(rows.astype(np.int32))
-        self.similarities.assign(values.astype(np.float32))
+        self._store(rows, values)
         return self
-
-    def summed(self, taken: tf.Tensor) -> tf.Tensor:
-        """Scores of histories, both `(batch, n_items)`."""
-        return summed_similarities(self.neighbour_rows.value, self.similarities.value, taken)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

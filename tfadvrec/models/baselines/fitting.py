@@ -67,24 +67,3 @@ def bound(history: History | None, model: Any) -> History:
             "(fit(log) does it too)."
         )
     return history
-
-
-def summed_similarities(rows: tf.Tensor, similarities: tf.Tensor, taken: tf.Tensor) -> tf.Tensor:
-    """Sums what each item owes to those of its neighbours that a user took.
-
-    Neighbours that nobody of the batch took are left out before anything is multiplied: of a large
-    catalogue they are most.
-
-    Args:
-        rows: int `(n_items, neighbours)`, the neighbours of each item.
-        similarities: float32 `(n_items, neighbours)`.
-        taken: float32 `(batch, n_items)` of ones and zeros.
-
-    Returns:
-        Scores `(batch, n_items)`.
-    """
-    met = tf.gather(tf.reduce_any(taken != 0.0, axis=0), rows)
-    item = tf.cast(tf.where(met)[:, 0], tf.int64)
-    places = tf.stack([item, tf.cast(tf.boolean_mask(rows, met), tf.int64)], axis=1)
-    similar = tf.SparseTensor(places, tf.boolean_mask(similarities, met), [rows.shape[0]] * 2)
-    return tf.transpose(tf.sparse.sparse_dense_matmul(similar, taken, adjoint_b=True))
