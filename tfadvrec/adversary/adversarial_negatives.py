@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.adversary.hardness_turns import HardnessTurns
 from tfadvrec.adversary.model_training import ModelTraining, with_callback
@@ -99,10 +100,12 @@ class AdversarialNegatives(ModelTraining):
             if sizes[key] is None:
                 raise ValueError(f"{type(model).__name__} has no {key}: pass {key}=.")
         self.n_users, self.n_items = sizes["n_users"], sizes["n_items"]
-        self.user_hardness = self._table("user_hardness", self.n_users, 0)
-        self.item_hardness = self._table("item_hardness", self.n_items, 1)
+        with self.distribute_strategy.scope():
+            self.user_hardness = self._table("user_hardness", self.n_users, 0)
+            self.item_hardness = self._table("item_hardness", self.n_items, 1)
         self._turns = HardnessTurns(interval, adversary_epochs)
-        self._divergence = keras.metrics.Mean(name="hardness_divergence")
+        with self.distribute_strategy.scope():
+            self._divergence = keras.metrics.Mean(name="hardness_divergence")
         self.trackers = [self._divergence]
 
     def _table(self, name: str, rows: int, offset: int) -> keras.layers.Embedding:
@@ -135,8 +138,9 @@ class AdversarialNegatives(ModelTraining):
         super().compile(
             optimizer, InBatchSoftmax() if loss is None else loss, *positional, **options
         )
-        default = keras.optimizers.Adam(5e-5)
-        self.adversary_optimizer = keras.optimizers.get(adversary_optimizer or default)
+        with self.distribute_strategy.scope():
+            default = keras.optimizers.Adam(5e-5)
+            self.adversary_optimizer = keras.optimizers.get(adversary_optimizer or default)
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; every `interval`-th epoch, over all calls, is the adversary's."""
@@ -162,6 +166,22 @@ class AdversarialNegatives(ModelTraining):
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step of the model, or of the adversary when it is its turn."""
+        return self._stepped(data, None)
+
+    def next_step(self) -> Any:
+        """Whose turn it is must be known before replicas talk to each other."""
+        if self._replicas == 1:
+            return self.train_step
+        return self._of_adversary if bool(self._turns.adversary.numpy()) else self._of_model
+
+    def _of_adversary(self, data: Any) -> Mapping[str, tf.Tensor]:
+        return self._stepped(data, True)
+
+    def _of_model(self, data: Any) -> Mapping[str, tf.Tensor]:
+        return self._stepped(data, False)
+
+    def _stepped(self, data: Any, adversary: bool | None) -> Mapping[str, tf.Tensor]:
+        """A step; where it is None, whose turn it is is seen in the step itself."""
         if not self.model.built:
             self.build_on(data)
         self._build_optimizers()  # none can be made inside the branch that one side trains in
@@ -176,13 +196,16 @@ class AdversarialNegatives(ModelTraining):
             scaled = self.optimizer.scale_loss(loss)
         down = tape.gradient(scaled, [v.value for v in self.model.trainable_variables])
         up = tape.gradient(loss, [v.value for v in self._hardness_variables()])
-        tf.cond(
-            self._turns.adversary.value(),
+        sides = (
             lambda: self._climb(up, state, before),
             lambda: self._apply(self.optimizer, down, self.model.trainable_variables),
         )
+        if adversary is None:
+            tf.cond(self._turns.adversary.value(), *sides)
+        else:
+            sides[0 if adversary else 1]()
         rows = batch_rows(x)
-        self._loss_tracker.update_state(loss, sample_weight=rows)
+        self._loss_tracker.update_state(_replicas.unscaled(loss), sample_weight=rows)
         self._divergence.update_state(divergence, sample_weight=rows)
         return {
             **self.compute_metrics(x, y, scores, sample_weight),

@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.adversary.magnitude import Magnitude, RowSet, Scene
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.rows import Rows
+
+PLACES = 100_003  # more sets of rows than any model has
 
 
 def ascend(
@@ -40,7 +43,7 @@ def ascend(
         return deltas
     touched = [_touched(g) for g in gradients]
     deltas = [
-        _started(move, part, gradient, tf.stack([seed, i]))
+        _started(move, part, gradient, _key(part, seed, i))
         for i, (move, part, gradient) in enumerate(zip(moves, rows, gradients, strict=True))
     ]
     for step in range(perturbation.steps):
@@ -80,7 +83,7 @@ def iterate(
     """
     moves = sized(perturbation, rows, gradients, scene)
     deltas = [
-        move.start(part.before, tf.stack([seed, i]))
+        move.start(part.before, _key(part, seed, i))
         for i, (move, part) in enumerate(zip(moves, rows, strict=True))
     ]
     for _ in range(perturbation.steps):
@@ -113,6 +116,11 @@ def sized(
         perturbation.with_size(tf.stop_gradient(tf.cast(size, part.before.dtype)))
         for size, part in zip(sizes, rows, strict=True)
     ]
+
+
+def _key(part: Rows, seed: int | tf.Tensor, place: int) -> tf.Tensor:
+    """What a set of rows is drawn from: examples of other replicas are other examples."""
+    return tf.stack([seed, place + (PLACES * _replicas.index() if part.per_example else 0)])
 
 
 def _started(

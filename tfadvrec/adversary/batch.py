@@ -127,8 +127,7 @@ class Batch:
         if isinstance(source, Called):
             return OutputRows(source, self.target.per, self.shifts)
         if self.target.kind == "tables" and _of_look_ups(gradient, self.looked_up.get(id(source))):
-            slots = self.row_slots.find(source, gradient.indices)
-            return LookUpRows(source, slots, self.shifts)
+            return LookUpRows(source, gradient.indices, self.row_slots, self.shifts)
         return VariableRows(source, whole=self.target.kind == "variables")
 
     def _nothing(self) -> str:

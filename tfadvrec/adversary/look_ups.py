@@ -1,11 +1,14 @@
 """Look-ups of embedding tables in a pass: seen, and shifted without writing to the table."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from tfadvrec.adversary.calls import replaced
 
 
 class LookUps:
@@ -62,7 +65,8 @@ class LookUps:
 
         with ExitStack() as stack:
             for layer in self.layers:
-                stack.enter_context(_calls(layer, look_up))
+                function = functools.partial(look_up, layer)
+                stack.enter_context(replaced(layer, lambda _, function=function: function))
             yield found
 
 
@@ -114,13 +118,3 @@ def _plain_embedding(layer: Any) -> bool:
         and layer.quantization_mode is None
         and not layer.lora_enabled
     )
-
-
-@contextmanager
-def _calls(layer: keras.layers.Layer, function: Any) -> Iterator[None]:
-    """Makes a layer compute `function(layer, inputs)` inside a `with` block."""
-    vars(layer)["call"] = lambda inputs: function(layer, inputs)
-    try:
-        yield
-    finally:
-        del vars(layer)["call"]

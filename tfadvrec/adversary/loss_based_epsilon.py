@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.adversary.magnitude import Magnitude, Scene
 from tfadvrec.adversary.user_epsilon import UserEpsilon
 
@@ -35,19 +36,21 @@ class LossBasedEpsilon(UserEpsilon):
         self.user = user
 
     def ratios(self, scene: Scene) -> tf.Tensor:
-        losses = tf.cast(scene.losses(), tf.float32)
+        here = tf.cast(scene.losses(), tf.float32)
+        losses, first = _replicas.gathered(here)
         if self.user is None:
-            return tf.reduce_mean(losses) / (losses + 1e-9)
+            return tf.reduce_mean(losses) / (here + 1e-9)
         if not isinstance(scene.inputs, Mapping) or self.user not in scene.inputs:
             raise ValueError(
                 f"LossBasedEpsilon needs an input {self.user!r} that says whose an example is. "
                 "Give the name of that input, or user=None where each example is its own."
             )
-        users = tf.reshape(scene.inputs[self.user], [-1])
+        users = _replicas.gathered(tf.reshape(scene.inputs[self.user], [-1]))[0]
         group, count = _groups(users)
         sums = tf.math.unsorted_segment_sum(losses, group, tf.shape(users)[0])
         mean = tf.reduce_sum(losses) / tf.cast(count, tf.float32)
-        return mean / (tf.gather(sums, group) + 1e-9)
+        ratios = mean / (tf.gather(sums, group) + 1e-9)
+        return ratios if _replicas.count() == 1 else ratios[first : first + tf.shape(here)[0]]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "user": self.user}

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.training.blocks import BlockTraining, batch_rows
 
 
@@ -21,6 +22,8 @@ class ModelTraining(BlockTraining, keras.Model):
 
     def __init__(self, model: keras.Model, *, name: str | None = None) -> None:
         super().__init__(name=name)
+        # made where the model was made, wherever that was
+        self._distribute_strategy = model._distribute_strategy
         self.model = model
         self.trackers: list[keras.metrics.Metric] = []
         self.built = model.built
@@ -86,7 +89,7 @@ class ModelTraining(BlockTraining, keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self.call(x, training=False)
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
-        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
+        self._loss_tracker.update_state(_replicas.unscaled(loss), sample_weight=batch_rows(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def save(self, filepath: Any, **options: Any) -> None:

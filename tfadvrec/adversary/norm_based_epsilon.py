@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.adversary.magnitude import Magnitude, Scene
 from tfadvrec.adversary.user_epsilon import UserEpsilon
@@ -49,7 +50,7 @@ class NormBasedEpsilon(UserEpsilon):
         if not rows.per_example:
             return scene.spread(squares, rows)[:, 0]  # which says why it cannot
         squares = tf.reduce_mean(tf.reshape(squares, [scene.examples, -1]), axis=1)
-        return tf.math.divide_no_nan(squares, tf.reduce_mean(squares))
+        return tf.math.divide_no_nan(squares, tf.reduce_mean(_replicas.gathered(squares)[0]))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "user": self.user}

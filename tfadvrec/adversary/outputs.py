@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec.adversary.calls import replaced
+
 
 @dataclass(frozen=True)
 class Called:
@@ -94,7 +96,7 @@ class Outputs:
 
         with ExitStack() as stack:
             for layer in self.layers:
-                stack.enter_context(_outputs(layer, shifted))
+                stack.enter_context(replaced(layer, _with_outputs(layer, shifted)))
             yield found
 
 
@@ -116,21 +118,16 @@ def _floating(value: Any) -> bool:
     return isinstance(value, tf.Tensor) and value.dtype.is_floating
 
 
-@contextmanager
-def _outputs(
+def _with_outputs(
     layer: keras.layers.Layer, change: Callable[[keras.layers.Layer, Any], Any]
-) -> Iterator[None]:
-    """Gives each tensor that a layer computes as `change(layer, tensor)` inside a `with` block."""
-    own, call = vars(layer).get("call"), layer.call
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes of what a layer computes the same with each tensor as `change(layer, tensor)`."""
 
-    def changed(*positional: Any, **named: Any) -> Any:
-        result = call(*positional, **named)
-        return keras.tree.map_structure(lambda value: change(layer, value), result)
+    def make(call: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*positional: Any, **named: Any) -> Any:
+            result = call(*positional, **named)
+            return keras.tree.map_structure(lambda value: change(layer, value), result)
 
-    vars(layer)["call"] = changed
-    try:
-        yield
-    finally:
-        del vars(layer)["call"]
-        if own is not None:
-            vars(layer)["call"] = own
+        return changed
+
+    return make

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.adversary.magnitude import Magnitude, Scene, checked
 
@@ -37,7 +38,9 @@ class RelativeEpsilon(Magnitude):
         for rows in scene.sets:
             length = tf.sqrt(row_sums(tf.square(tf.cast(rows.values, tf.float32))))
             moving = tf.cast(rows.moving, tf.float32)
-            mean = tf.math.divide_no_nan(tf.reduce_sum(moving * length), tf.reduce_sum(moving))
+            sums = tf.stack([tf.reduce_sum(moving * length), tf.reduce_sum(moving)])
+            sums = _replicas.total(sums) if rows.per_example else sums  # tables have them all
+            mean = tf.math.divide_no_nan(sums[0], sums[1])
             if scene.norm == "linf":
                 mean /= tf.sqrt(tf.cast(tf.shape(rows.values)[1], tf.float32))
             found.append(self.fraction * mean)

@@ -5,12 +5,16 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.adversary.outputs import Called
-from tfadvrec.optimizers.row_slots import Slots
+from tfadvrec.optimizers.row_slots import RowSlots
 
 
 class Rows(Protocol):
     """A set of rows that can be moved and put back.
+
+    On several replicas, rows of tables and variables are those of all replicas, with their
+    gradients summed, and move alike in each; rows of examples are a replica's own.
 
     Attributes:
         before: The rows before the attack, `(n, width)`.
@@ -44,17 +48,20 @@ class VariableRows:
         self.variable, self.whole = variable, whole
         self.name, self.per_example = variable.path, False
         self.values = tf.identity(variable.value)
-        self.before = self.flat(self.values)
+        self.before = self._matrix(self.values)
 
     def flat(self, gradient: Any) -> tf.Tensor:
-        values = tf.convert_to_tensor(gradient)
-        return tf.reshape(values, [1 if self.whole else tf.shape(values)[0], -1])
+        return self._matrix(_replicas.total(tf.convert_to_tensor(gradient)))
 
     def shift(self, delta: tf.Tensor) -> None:
-        self.variable.assign(self.values + tf.reshape(delta, tf.shape(self.values)))
+        moved = self.values + tf.reshape(delta, tf.shape(self.values))
+        _replicas.own(self.variable).assign(moved)
 
     def restore(self) -> None:
-        self.variable.assign(self.values)
+        _replicas.own(self.variable).assign(self.values)
+
+    def _matrix(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(values, [1 if self.whole else tf.shape(values)[0], -1])
 
 
 class LookUpRows:
@@ -64,20 +71,33 @@ class LookUpRows:
 
     Args:
         table: The table.
-        slots: Its rows of this batch.
+        looked_up: Its rows, look-up by look-up, `(n,)`.
+        row_slots: Finds the repeated ones.
         shifts: Where the shift of each look-up is put.
     """
 
-    def __init__(self, table: keras.Variable, slots: Slots, shifts: dict[int, tf.Tensor]) -> None:
-        self.key, self.slots, self.shifts = id(table), slots, shifts
+    def __init__(
+        self,
+        table: keras.Variable,
+        looked_up: tf.Tensor,
+        row_slots: RowSlots,
+        shifts: dict[int, tf.Tensor],
+    ) -> None:
+        self.key, self.shifts = id(table), shifts
         self.name, self.per_example = table.path, False
-        self.before = slots.read(table.value)
+        self.count = tf.shape(looked_up)[0]
+        everywhere, self.first = _replicas.gathered(looked_up)
+        self.slots = row_slots.find(table, everywhere)
+        self.before = self.slots.read(table.value)
 
     def flat(self, gradient: tf.IndexedSlices) -> tf.Tensor:
-        return self.slots.total(gradient.values)
+        return self.slots.total(_replicas.gathered(gradient.values)[0])
 
     def shift(self, delta: tf.Tensor) -> None:
-        self.shifts[self.key] = self.slots.spread(delta)
+        here = self.slots.spread(delta)
+        if _replicas.count() > 1:
+            here = here[self.first : self.first + self.count]
+        self.shifts[self.key] = here
 
     def restore(self) -> None:
         self.shifts.pop(self.key, None)

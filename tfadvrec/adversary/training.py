@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.adversary.batch import Batch, Pass
 from tfadvrec.adversary.climb import climb
 from tfadvrec.adversary.epoch_count import EpochCount
@@ -87,7 +88,8 @@ class AdversarialTraining(ModelTraining):
         self._row_slots = RowSlots()
         counts = getattr(perturbation.epsilon, "counts_epochs", False)
         self._epochs = EpochCount() if counts else None
-        self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
+        with self.distribute_strategy.scope():
+            self._adversarial_tracker = keras.metrics.Mean(name="adversarial_loss")
         self.trackers = [self._adversarial_tracker]
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
@@ -100,11 +102,6 @@ class AdversarialTraining(ModelTraining):
         """One step on a batch: clean pass, attack, pass under attack, one update."""
         if self.weight == 0:
             return self._plain(data)
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise ValueError(
-                "AdversarialTraining runs on one replica: a row's gradient would have to be "
-                "summed over the replicas before it is normalised, which is not done yet."
-            )
         if not self.model.built:
             self.build_on(data)
         batch = Batch(self.model, data, self.target, self._row_slots)
@@ -184,8 +181,11 @@ class AdversarialTraining(ModelTraining):
 
     def _log(self, batch: Batch, clean: Pass, moved: Pass) -> Mapping[str, tf.Tensor]:
         rows = batch_rows(batch.x)
-        self._loss_tracker.update_state(clean.loss, sample_weight=rows)
-        self._adversarial_tracker.update_state(moved.loss, sample_weight=rows)
+        for tracker, loss in (
+            (self._loss_tracker, clean.loss),
+            (self._adversarial_tracker, moved.loss),
+        ):
+            tracker.update_state(_replicas.unscaled(loss), sample_weight=rows)
         logs = self.compute_metrics(batch.x, batch.y, clean.y_pred, batch.sample_weight)
         return {**logs, "adversarial_loss": self._adversarial_tracker.result()}
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.adversary.magnitude import Magnitude
 from tfadvrec.adversary.perturbation import Perturbation, direction
 
@@ -98,9 +99,9 @@ class VirtualAdversarial(Perturbation):
             clean, moved, known
         )
         total = tf.reduce_sum(values)
-        return (
-            total / tf.cast(tf.shape(clean)[0], tf.float32) if self.reduction == "mean" else total
-        )
+        if self.reduction == "sum":
+            return total
+        return total / tf.cast(tf.shape(clean)[0] * _replicas.count(), tf.float32)
 
     def _known(self, labels: Any, clean: tf.Tensor) -> tf.Tensor:
         """1 where a score takes part."""

@@ -25,6 +25,7 @@ class Block(tf.experimental.ExtensionType):
         seed: int32 `(2,)`: the key of the random draws, and the number of the first batch.
         negatives: How negatives are drawn.
         kind: `"pairs"`, `"points"` or `"in_batch"`: how a batch is laid out.
+        per_epoch: How many batches an epoch has.
     """
 
     user: tf.Tensor
@@ -36,6 +37,7 @@ class Block(tf.experimental.ExtensionType):
     seed: tf.Tensor
     negatives: Negatives
     kind: str
+    per_epoch: int
 
     def with_class_weight(self, class_weight: tf.Tensor) -> "Block":
         """The same batches, each row weighted by its class, as Keras's `class_weight` does."""

@@ -18,6 +18,7 @@ class RowBlock(tf.experimental.ExtensionType):
         tables: Name -> tensor whose leading axis the positions count.
         label: Name of the table that becomes the labels, or an empty text for none.
         width: Width of multi-hot labels; 0 where the table holds the labels themselves.
+        per_epoch: How many batches an epoch has.
     """
 
     chosen: tf.Tensor
@@ -26,6 +27,7 @@ class RowBlock(tf.experimental.ExtensionType):
     tables: Mapping[str, tf.Tensor]
     label: str
     width: int
+    per_epoch: int
 
     def draw(self) -> tf.Tensor:
         """Nothing is drawn; see `Block.draw`."""

@@ -120,6 +120,8 @@ def _dataset(
     return epochs.dataset(
         epochs,
         signature,
-        lambda chosen, steps, key: RowBlock(chosen, steps, key, tables, label=label, width=width),
+        lambda chosen, steps, key: RowBlock(
+            chosen, steps, key, tables, label=label, width=width, per_epoch=epochs.steps
+        ),
         batches=block is None,
     )

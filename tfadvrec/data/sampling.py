@@ -167,7 +167,16 @@ def _dataset(
         blocks,
         signature,
         lambda user, item, label, weight, steps, key: Block(
-            user, item, label, weight, none, steps, key, negatives=negatives, kind=kind
+            user,
+            item,
+            label,
+            weight,
+            none,
+            steps,
+            key,
+            negatives=negatives,
+            kind=kind,
+            per_epoch=epochs.steps,
         ),
         batches=block is None,
     )

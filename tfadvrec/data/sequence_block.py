@@ -22,6 +22,7 @@ class SequenceBlock(tf.experimental.ExtensionType):
         own: What is no negative of a user; draws a position's own negatives.
         shared: Draws the negatives that a batch shares, for a user without positives.
         candidates: `"own"`, `"shared"` or `"catalogue"`; see `tfadvrec.data.sequences`.
+        per_epoch: How many batches an epoch has.
     """
 
     chosen: tf.Tensor
@@ -33,6 +34,7 @@ class SequenceBlock(tf.experimental.ExtensionType):
     own: Negatives
     shared: Negatives
     candidates: str
+    per_epoch: int
 
     def draw(self) -> Drawn:
         """The negatives of all batches: each position's own, and those that are shared."""

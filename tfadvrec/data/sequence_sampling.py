@@ -83,7 +83,14 @@ def sequences(
         epochs,
         signature,
         lambda chosen, steps, key: SequenceBlock(
-            chosen, steps, key, *tables, own=own, shared=shared, candidates=candidates
+            chosen,
+            steps,
+            key,
+            *tables,
+            own=own,
+            shared=shared,
+            candidates=candidates,
+            per_epoch=epochs.steps,
         ),
         batches=block is None,
     )

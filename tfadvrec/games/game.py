@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.games import noise
 from tfadvrec.games.losses import GameLoss, NonSaturating
 from tfadvrec.games.penalties import added_noise, feature_distance, slopes
@@ -73,7 +74,13 @@ class Game(BlockTraining, keras.Model):
 
     def _state(self, name: str, dtype: str) -> keras.Variable:
         return self.add_weight(
-            shape=(), dtype=dtype, initializer="zeros", trainable=False, autocast=False, name=name
+            shape=(),
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+            name=name,
         )
 
     # -- what a concrete game says --------------------------------------------------------
@@ -234,10 +241,8 @@ class Game(BlockTraining, keras.Model):
         super().compile(optimizer=discriminator_optimizer, jit_compile=jit_compile, **options)
         if self.optimizer.use_ema:
             raise ValueError("averaging (use_ema=True) is for the generator's optimizer only.")
-        self.generator_optimizer = keras.optimizers.get(generator_optimizer)
-        scaled = isinstance(self.generator_optimizer, keras.optimizers.LossScaleOptimizer)
-        if self.dtype_policy.name == "mixed_float16" and not scaled:
-            self.generator_optimizer = keras.optimizers.LossScaleOptimizer(self.generator_optimizer)
+        with self.distribute_strategy.scope():
+            self.generator_optimizer = self._scaled(keras.optimizers.get(generator_optimizer))
         self.game_loss = loss or NonSaturating()
         self.generator_steps = int(generator_steps)
         self.adversarial_weight = float(adversarial_weight)
@@ -245,6 +250,12 @@ class Game(BlockTraining, keras.Model):
         self.discriminator_steps.assign(int(discriminator_steps))
         self.noisy = instance_noise is not None
         self.instance_noise.assign(instance_noise or 0.0)
+
+    def _scaled(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self.dtype_policy.name != "mixed_float16" or scaled:
+            return optimizer
+        return keras.optimizers.LossScaleOptimizer(optimizer)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """The generator's output."""
@@ -262,19 +273,40 @@ class Game(BlockTraining, keras.Model):
 
     def build_on(self, data: Any) -> None:
         """Makes the variables of networks, optimizers and metrics, from the shapes of a batch."""
-        Rehearsal(self._rehearse).hold(unwrapped(data))
-        self.generator_optimizer.build(self.generator_variables)
-        self.optimizer.build(self.discriminator_variables)
+        with self.distribute_strategy.scope():
+            Rehearsal(self._rehearse).hold(unwrapped(data))
+            self.generator_optimizer.build(self.generator_variables)
+            self.optimizer.build(self.discriminator_variables)
         self.built = True
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Trains the discriminator on a batch, and the generator when it is its turn."""
+        return self._played(data, None)
+
+    def next_step(self) -> Any:
+        """Whose turn it is must be known before replicas talk to each other."""
+        if self._replicas == 1:
+            return self.train_step
+        steps = int(self.discriminator_steps.numpy())
+        return self._of_both if int(self.turn.numpy()) % steps == steps - 1 else self._of_one
+
+    def _of_both(self, data: Any) -> Mapping[str, tf.Tensor]:
+        return self._played(data, True)
+
+    def _of_one(self, data: Any) -> Mapping[str, tf.Tensor]:
+        return self._played(data, False)
+
+    def _played(self, data: Any, generator: bool | None) -> Mapping[str, tf.Tensor]:
+        """A step; where it is None, whether the generator trains is seen in the step itself."""
         batch, turn = unwrapped(data), self.turn.value
         seed = noise.fold(tf.stack([self.seed, turn]), 0)
         if self.adversarial_weight:
             self._train_discriminator(batch, seed)
-        last = turn % self.discriminator_steps.value == self.discriminator_steps.value - 1
-        tf.cond(last, lambda: self._train_generator(batch, seed), lambda: None)
+        if generator is None:
+            last = turn % self.discriminator_steps.value == self.discriminator_steps.value - 1
+            tf.cond(last, lambda: self._train_generator(batch, seed), lambda: None)
+        elif generator:
+            self._train_generator(batch, seed)
         self.turn.assign_add(1)
         return self.get_metrics_result()
 
@@ -333,17 +365,18 @@ class Game(BlockTraining, keras.Model):
 
     def _train_discriminator(self, batch: Any, seed: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
-            loss = self.optimizer.scale_loss(self._discriminator_parts(batch, seed))
+            loss = _replicas.shared(self._discriminator_parts(batch, seed))
+            loss = self.optimizer.scale_loss(loss)
         self._update("discriminator", tape, loss, self.optimizer, self.discriminator_variables)
         clip = getattr(self.game_loss, "clip", None)
         for variable in self.discriminator_variables if clip else ():
-            variable.assign(tf.clip_by_value(variable.value, -clip, clip))
+            _replicas.own(variable).assign(tf.clip_by_value(variable.value, -clip, clip))
 
     def _train_generator(self, batch: Any, seed: tf.Tensor) -> None:
         for step in range(self.generator_steps):
             with tf.GradientTape() as tape:
                 loss = self._generator_parts(batch, noise.fold(seed, 11 + step))
-                loss = self.generator_optimizer.scale_loss(loss)
+                loss = self.generator_optimizer.scale_loss(_replicas.shared(loss))
             optimizer = self.generator_optimizer
             self._update("generator", tape, loss, optimizer, self.generator_variables)
 
@@ -360,7 +393,7 @@ class Game(BlockTraining, keras.Model):
         given = [g for g in gradients if g is not None]
         if not given:
             raise ValueError(f"the {side}'s loss depends on none of its weights.")
-        scale = optimizer.scale_loss(tf.constant(1.0))
+        scale = _replicas.shared(optimizer.scale_loss(tf.constant(1.0)))
         self.track(f"{side}_gradient_norm", tf.linalg.global_norm(given) / scale)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadvrec import _replicas
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
@@ -23,15 +25,16 @@ def normal_batch(seed: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
     Returns:
         float32 of that shape.
     """
-    return _normal(uniform_batch(seed, tf.concat([[2], shape], axis=0)))
+    return _normal(_uniform(seed, tf.concat([[2], shape], axis=0), axis=1))
 
 
 def uniform_batch(seed: tf.Tensor, shape: Sequence[Any]) -> tf.Tensor:
     """Uniform noise in (0, 1) of a training step; see `normal_batch`."""
-    bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
-    )
-    return _in_unit_interval(tf.bitcast(bits, tf.uint32))
+    return _uniform(seed, shape, axis=0)
+
+
+def _uniform(seed: tf.Tensor, shape: Sequence[Any] | tf.Tensor, *, axis: int) -> tf.Tensor:
+    return _in_unit_interval(_replicas.drawn_words(shape, seed, axis=axis))
 
 
 def fold(seed: tf.Tensor, number: int | tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadvrec import _replicas
+
 
 def uniforms(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     """Uniform numbers in [0, 1), the same whether compiled or not.
@@ -16,7 +18,7 @@ def uniforms(shape: Any, seed: tf.Tensor) -> tf.Tensor:
         float32 of that shape.
     """
     # XLA makes other floats of the same words than TensorFlow, and by itself chooses other words
-    words = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
+    words = _replicas.drawn_words(shape, seed)
     high = tf.bitwise.right_shift(words, tf.constant(8, tf.uint32))
     return tf.cast(tf.bitcast(high, tf.int32), tf.float32) * (1.0 / (1 << 24))
 

@@ -9,6 +9,7 @@ from keras import ops
 from scipy import sparse
 from scipy.sparse.linalg import lsqr
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.data.checks import DataError
 from tfadvrec.data.interactions import Interactions
@@ -190,4 +191,4 @@ def mean_rating(log: Interactions) -> float:
 
 
 def _squares(vectors: Any, biases: Any) -> Any:
-    return ops.sum(ops.square(vectors)) + ops.sum(ops.square(biases))
+    return _replicas.summed(ops.sum(ops.square(vectors)) + ops.sum(ops.square(biases)))

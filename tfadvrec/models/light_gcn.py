@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.models.interaction_graph import InteractionGraph
@@ -148,7 +149,7 @@ class LightGCN(Recommender):
             raise ValueError(
                 f"{self.name!r} has no graph to train on yet: call model.bind(train_log) first."
             )
-        self._stale.assign(True)
+        _replicas.own(self._stale).assign(True)
         if self.regularization:
             tables = (
                 (self.user_embedding.embeddings, users),
@@ -158,7 +159,8 @@ class LightGCN(Recommender):
                 ops.sum(ops.square(ops.cast(ops.take(table, rows, 0), "float32")))
                 for table, rows in tables
             ]
-            self.add_loss(0.5 * self.regularization * ops.sum(ops.stack(squares)))
+            squares = ops.sum(ops.stack(squares))
+            self.add_loss(_replicas.summed(0.5 * self.regularization * squares))
         users_now, items_now = self._split(self._spread(users, items))
         found = (tf.gather(users_now, users), tf.gather(items_now, items))
         return tuple(tf.cast(vectors, self.compute_dtype) for vectors in found)

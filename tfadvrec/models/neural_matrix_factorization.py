@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfadvrec import _replicas
 from tfadvrec.data.interactions import Interactions
 from tfadvrec.models.biased_matrix_factorization import mean_rating
 from tfadvrec.models.perceptron import Perceptron
@@ -119,7 +120,7 @@ class NeuralMatrixFactorization(Recommender):
         mine, theirs = self.user_embedding(users), self.item_embedding(rows)
         if training and self.regularization:
             squares = ops.sum(ops.square(mine)) + ops.sum(ops.square(theirs))
-            self.add_loss(self.regularization * squares)
+            self.add_loss(_replicas.summed(self.regularization * squares))
         if len(rows.shape) == 1:
             theirs, rows = theirs[None], rows[None]
         own = ops.take(self.user_bias, users, axis=0)[:, None] + self.mean

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.models.light_gcn import LightGCN
 from tfadvrec.presets import register
 
@@ -115,7 +116,7 @@ class SimGCL(LightGCN):
         nodes = [tf.reshape(users, [-1]), positive + self.n_users]
         apart = [self._contrast(view, other, tf.unique(rows)[0]) for rows in nodes]
         batch = tf.cast(tf.shape(users)[0], view.dtype)
-        self.add_loss(self.contrast * batch * tf.add_n(apart))
+        self.add_loss(_replicas.summed(self.contrast * batch * tf.add_n(apart)))
         return ranking
 
     def _contrast(self, view: tf.Tensor, other: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

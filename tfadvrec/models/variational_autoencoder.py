@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tfadvrec import _replicas
 from tfadvrec._row_sums import row_sums
 from tfadvrec.data import Interactions
 from tfadvrec.data.multi_hot import multi_hot
@@ -199,7 +200,7 @@ class VariationalAutoencoder(Recommender):
         """
         weight = self.beta + self.beta_per_item * ops.sum(ops.cast(taken, "float32"), axis=1)
         if self.steps is not None:
-            self.steps.assign_add(1.0)
+            _replicas.own(self.steps).assign_add(1.0)
             weight = weight * ops.minimum(1.0, self.steps.value / self.annealing)
         return ops.mean(weight * self.divergence(mean, log_variance))
 

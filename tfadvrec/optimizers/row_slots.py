@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
+
 # A table with fewer rows than this many for each row that a batch looks up is swept whole: one
 # pass over a small table costs less than scattering rows into it one by one. Measured on two CPU
 # cores at width 64 (`python -m tests.benchmarks --part crossover`).
@@ -16,10 +18,11 @@ class Slots:
     """Where the look-ups of a batch are summed, row by row.
 
     A slot is a place for one row's sum. Either every row of the table has one (`whole`), or every
-    look-up has one, of which the row's last look-up uses its own and the others stay zero.
+    look-up has one, of which the row's last look-up uses its own and the others stay zero; on
+    several replicas, every distinct row has one.
 
     Attributes:
-        rows: int32 `(n,)`, the rows that were looked up, repeated ones included.
+        rows: int32, the row of each slot where not `whole`.
         owner: int32 `(n,)`, the slot of each look-up's row.
         count: How many slots there are.
         used: bool `(count,)`, whether the slot stands for a row.
@@ -81,6 +84,10 @@ class RowSlots:
         if n is not None and size <= WHOLE_BELOW * n:
             hit = tf.scatter_nd(rows[:, None], tf.ones_like(rows), [size])
             return Slots(rows, rows, size, hit > 0, whole=True)
+        if _replicas.count() > 1:  # where no variable can be made, and nothing is compiled
+            unique, owner = tf.unique(rows)
+            used = tf.ones_like(unique, tf.bool)
+            return Slots(unique, owner, tf.size(unique), used, whole=False)
         count = tf.shape(rows)[0] if n is None else n
         places, here = self._of(table), tf.range(count)
         places.scatter_update(tf.IndexedSlices(tf.cast(here, tf.int64), rows))

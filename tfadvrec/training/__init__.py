@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = face(
         "batch_rows": "blocks",
         "run_block": "blocks",
         "merge_rows": "gradients",
+        "DistributedTrainer": "distributed_trainer",
         "add_gradients": "gradients",
         "ready": "gradients",
     },

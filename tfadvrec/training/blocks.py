@@ -7,10 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.data.block import Block
 from tfadvrec.data.row_block import RowBlock
 from tfadvrec.data.sequence_block import SequenceBlock
 from tfadvrec.training.gradients import ready
+from tfadvrec.training.sharing import can_be_shared, check_strategy, plain_batches, shared_out
 
 BLOCKS = (Block, RowBlock, SequenceBlock)
 SPECS = tuple(kind.Spec for kind in BLOCKS)
@@ -66,11 +68,21 @@ class BlockTraining:
     _jit_asked: bool | str | None = "auto"
     _in_compiled_block = False
     _compiled_for: tuple[Any, Any] | None = None
+    _shapes_seen = False
 
     def compile(self, *positional: Any, **options: Any) -> None:
-        """As in Keras."""
+        """As in Keras; on several replicas nothing is compiled by XLA."""
+        check_strategy(self.distribute_strategy)
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            if options.get("jit_compile", "auto") is True:
+                raise ValueError(
+                    "jit_compile=True does not work on several replicas: XLA cannot compile what "
+                    "they tell each other. Leave it out."
+                )
+            options["jit_compile"] = False
         self._jit_asked, self._compiled_for = options.get("jit_compile", "auto"), None
-        super().compile(*positional, **options)
+        with self.distribute_strategy.scope():
+            super().compile(*positional, **options)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """As in Keras, which leaves this to classes whose `compile` is their own."""
@@ -85,12 +97,21 @@ class BlockTraining:
         `UserWarning` says why, and blocks run uncompiled with the same results;
         `compile(jit_compile=True)` makes it an error.
         """
+        if self.distribute_strategy.extended._in_multi_worker_mode():
+            raise ValueError(
+                "Keras's fit does not run on several workers. Call "
+                "tfadvrec.training.DistributedTrainer(model).fit(...) in each of them."
+            )
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, SPECS):
                 x = _class_weighted(x, options.pop("class_weight", None))
+            if isinstance(x.element_spec, SPECS) and self._replicas == 1:
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
+            x = self._shared_out(x, options, "steps_per_epoch")
+        held_out = options.get("validation_data")
+        options["validation_data"] = self._shared_out(held_out, options, "validation_steps")
         if getattr(self, "optimizer", None) is not None and self._all_made():
             self._build_optimizers()
         return super().fit(x, y, *positional, **options)
@@ -101,9 +122,10 @@ class BlockTraining:
 
     def _build_optimizers(self) -> None:
         """Makes the optimizers' variables; a step that makes some is traced twice."""
-        with self.distribute_strategy.scope():
-            for optimizer, variables in self._optimized():
-                if not optimizer.built:
+        unbuilt = [both for both in self._optimized() if not both[0].built]
+        if unbuilt:
+            with self.distribute_strategy.scope():
+                for optimizer, variables in unbuilt:
                     optimizer.build(variables)
 
     def _all_made(self) -> bool:
@@ -112,6 +134,59 @@ class BlockTraining:
             layer.built or type(layer).build is keras.Layer.build
             for layer in self._flatten_layers(include_self=False)
         )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As in Keras; on several replicas it is the host that says which step is next."""
+        if self._replicas == 1:
+            return super().make_train_function(force)
+        if force or self.train_function is None:
+            self.train_function = self._led_by_the_host()
+        return self.train_function
+
+    def next_step(self) -> Callable[[Any], Mapping[str, tf.Tensor]]:
+        """The step that the next batch is for; a model of several overrides it."""
+        return self.train_step
+
+    def _led_by_the_host(self) -> Callable[[Any], Any]:
+        made: dict[Any, Callable[[Any], Any]] = {}
+
+        def function(iterator: Any) -> Any:
+            step = self.next_step()
+            if step not in made:
+                made[step] = self._make_function(step)
+            return made[step](iterator)
+
+        return function
+
+    @property
+    def _replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def _shared_out(self, data: Any, options: dict[str, Any], steps: str) -> Any:
+        """Batches of one size shared out among the replicas; other data is left to Keras."""
+        if self._replicas == 1 or not can_be_shared(data):
+            return data
+        if self.steps_per_execution > 1:
+            raise ValueError("steps_per_execution must be 1 on several replicas.")
+        batches, per_epoch = plain_batches(data)
+        if options.get(steps) is None:
+            options[steps] = per_epoch
+        shared = shared_out(batches, self.distribute_strategy)
+        with self.distribute_strategy.scope():
+            self.build_on(keras.tree.map_structure(_zeros, batches.element_spec))
+        self._shapes_seen = True
+        return shared
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """As in Keras, which takes the mean of the replicas' shares: text has none."""
+        if self._distribute_strategy is None or self._shapes_seen:
+            return
+        if iterator is not None:
+            shares = next(next(iter(iterator))[-1])
+            local = self.distribute_strategy.experimental_local_results
+            data_batch = keras.tree.map_structure(lambda share: local(share)[0], shares)
+        with self.distribute_strategy.scope():
+            self.build_on(data_batch)
 
     def _one_iterator(self, blocks: tf.data.Dataset, options: dict[str, Any]) -> tf.data.Dataset:
         """One iterator for all epochs: making one costs as much as training on 20,000 rows."""
@@ -124,8 +199,10 @@ class BlockTraining:
     def evaluate(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; blocks are compiled first, as in `fit`."""
         self._settle()
-        if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS):
+        blocks = isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS)
+        if blocks and self._replicas == 1:
             self._compile_blocks(x.element_spec, "test")
+        x = self._shared_out(x, options, "steps")
         return super().evaluate(x, y, *positional, **options)
 
     def predict(self, x: Any = None, *positional: Any, **options: Any) -> Any:
@@ -169,7 +246,7 @@ class BlockTraining:
             y_pred = self(x, training=True)
             loss = self._compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
-        self._loss_tracker.update_state(loss, sample_weight=batch_rows(x))
+        self._loss_tracker.update_state(_replicas.unscaled(loss), sample_weight=batch_rows(x))
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
         gradients = [ready(g, self.optimizer, compiled=self.compiled_by_xla) for g in gradients]
@@ -231,6 +308,10 @@ class BlockTraining:
         before it.
         """
         self._symbolic_build(data_batch=data)
+
+
+def _zeros(spec: tf.TensorSpec) -> tf.Tensor:
+    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)
 
 
 def _no_steps(spec: Any) -> Block | RowBlock | SequenceBlock:

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadvrec import _replicas
 from tfadvrec.optimizers.row_sparse import RowSparse
 
 Gradient = tf.Tensor | tf.IndexedSlices | None
@@ -65,10 +66,15 @@ def _scale(gradient: Gradient, weight: float) -> Gradient:
 def ready(gradient: Gradient, optimizer: Any, *, compiled: bool) -> Gradient:
     """A gradient as an optimizer must be given it: row-sparse ones sum repeated rows themselves.
 
+    On several replicas the others are given dense gradients: slices of one row would come from
+    each replica, and be squared one by one.
+
     Args:
         gradient: A gradient as the tape gives it.
         optimizer: Any Keras optimizer.
         compiled: Whether XLA compiles the step.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return gradient if isinstance(inner, RowSparse) else merge_rows(gradient, dense=compiled)
+    if isinstance(inner, RowSparse):
+        return gradient
+    return merge_rows(gradient, dense=compiled or _replicas.count() > 1)
