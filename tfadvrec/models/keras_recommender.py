@@ -139,7 +139,7 @@ class KerasRecommender(Recommender):
         self.model.load_weights(filepath, **options)
 
     def export(self, filepath: Any, **options: Any) -> None:
-        """Exports the model inside as Keras does; `tfadvrec.serving.export` serves the ranking."""
+        """Exports the model inside, as Keras does."""
         self.model.export(filepath, **options)
 
     def _probe(self) -> list[tf.Tensor]:
