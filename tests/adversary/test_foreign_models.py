@@ -270,13 +270,62 @@ def test_keras_callbacks_store_and_restore_the_model_inside(tmp_path):
     assert len(stopped["loss"]) < 4
 
 
-def test_a_train_step_that_would_not_run_is_warned_of():
-    class Own(keras.Model):
-        def train_step(self, data):
-            return {}
+class OwnStep(keras.Model):
+    """Minimises what only its own step knows."""
 
-    with pytest.warns(UserWarning, match="Own has a train_step of its own"):
-        AdversarialTraining(Own(), FastGradient(0.1))
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1)
+
+    def call(self, x):
+        return self.out(x)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = ops.mean(ops.abs(y - self(x, training=True)))
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, [v.value for v in variables])
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {"loss": loss}
+
+
+class OwnStepAndLoss(OwnStep):
+    """The same with the hook."""
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        return ops.mean(ops.abs(y - y_pred))
+
+
+class OwnTest(OldLoss):
+    def test_step(self, data):
+        return {}
+
+
+def test_a_train_step_whose_loss_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match=r"OwnStep has a train_step .* into compute_loss\(self, x"):
+        AdversarialTraining(OwnStep(), FastGradient(0.1))
+
+
+def test_a_train_step_with_its_compute_loss_trains_on_that():
+    """Without an adversary's weight it is the model's own step."""
+    results = []
+    for wrap in (False, True):
+        keras.utils.set_random_seed(2)
+        inner = model = OwnStepAndLoss()
+        if wrap:
+            with pytest.warns(UserWarning, match="OwnStepAndLoss has a train_step of its own"):
+                model = AdversarialTraining(inner, FastGradient(0.1), 0.0, target=input_features())
+        model.compile(keras.optimizers.SGD(0.1))
+        model.fit(X, Y, batch_size=8, shuffle=False, verbose=0)
+        results.append(inner.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_an_evaluation_that_would_not_run_is_warned_of():
+    with pytest.warns(UserWarning, match="OwnTest has test_step of its own"):
+        AdversarialTraining(OwnTest(), FastGradient(0.1))
 
 
 def test_blocks_run_eagerly_too(blocks_log):

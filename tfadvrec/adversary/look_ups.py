@@ -1,7 +1,7 @@
 """Look-ups of embedding tables in a pass: seen, and shifted without writing to the table."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,10 +15,11 @@ class LookUps:
     """What a model's `keras.layers.Embedding` layers look up while a pass runs.
 
     In a pass the layers' results are gathered apart from the table, so that the tape gives the
-    gradient of each look-up, and a shift can be added to it. A table that is also read in another
-    way (a tied output layer, say) has a gradient of its own beside these. Look-ups inside a loop or
-    branch of the model's own, and layers with another `call`, LoRA or quantised weights, are left
-    alone: their gradient is all of the second kind.
+    gradient of each look-up, and a shift can be added to it. A layer with a `call` of its own that
+    looks up by `super().call` (keras-rs's `EmbedReduce`) is seen there. A table that is also read
+    in another way (a tied output layer, say) has a gradient of its own beside these. Look-ups
+    inside a loop or branch of the model's own, sparse ones, and layers with LoRA or quantised
+    weights are left alone: their gradient is all of the second kind.
 
     Args:
         model: The model.
@@ -29,7 +30,7 @@ class LookUps:
         self.layers = [
             layer
             for layer in model._flatten_layers()
-            if _plain_embedding(layer) and id(layer.embeddings) in trainable
+            if _embedding(layer) and id(layer.embeddings) in trainable
         ]
 
     @contextmanager
@@ -50,8 +51,10 @@ class LookUps:
 
         def look_up(layer: keras.layers.Embedding, inputs: Any) -> Any:
             outside = tf.compat.v1.get_default_graph() is not graph
-            if outside or isinstance(inputs, tf.SparseTensor | tf.RaggedTensor):
-                return type(layer).call(layer, inputs)
+            if outside or isinstance(inputs, tf.SparseTensor):
+                return keras.layers.Embedding.call(layer, inputs)
+            if isinstance(inputs, tf.RaggedTensor):
+                return inputs.with_flat_values(look_up(layer, inputs.flat_values))
             table = layer.embeddings
             rows = tf.cast(inputs, tf.int32)
             rows = tf.where(rows < 0, rows + table.shape[0], rows)
@@ -65,7 +68,7 @@ class LookUps:
 
         with ExitStack() as stack:
             for layer in self.layers:
-                function = functools.partial(look_up, layer)
+                function = _looking_up_by(layer, look_up)
                 stack.enter_context(replaced(layer, lambda _, function=function: function))
             yield found
 
@@ -110,11 +113,30 @@ def _size(tensor: tf.Tensor) -> int | tf.Tensor:
     return tf.size(tensor) if known is None else known
 
 
-def _plain_embedding(layer: Any) -> bool:
+def _embedding(layer: Any) -> bool:
     return (
         isinstance(layer, keras.layers.Embedding)
-        and type(layer).call is keras.layers.Embedding.call
         and layer.built
         and layer.quantization_mode is None
         and not layer.lora_enabled
     )
+
+
+def _looking_up_by(layer: keras.layers.Embedding, function: Any) -> Callable[..., Any]:
+    """What a layer computes where `function(layer, inputs)` does its look-ups."""
+    if type(layer).call is keras.layers.Embedding.call:
+        return functools.partial(function, layer)
+    return functools.partial(type(layer).call, _looks_up_by(layer, function))
+
+
+def _looks_up_by(layer: keras.layers.Embedding, function: Any) -> keras.layers.Embedding:
+    """All that a layer is, but that its `super().call(inputs)` is `function(layer, inputs)`."""
+
+    class LookUp(keras.layers.Embedding):
+        def call(self, inputs: Any) -> Any:
+            return function(layer, inputs)
+
+    kind = type(layer)
+    twin = object.__new__(type(kind.__name__, (kind, LookUp), {}))
+    object.__setattr__(twin, "__dict__", vars(layer))  # one state, not a copy
+    return twin

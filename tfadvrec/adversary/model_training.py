@@ -76,7 +76,13 @@ class ModelTraining(BlockTraining, keras.Model):
 
     def build_on(self, data: Any) -> None:
         """Builds the model inside, which holds layers, loss and metrics."""
-        self.model._symbolic_build(data_batch=data)
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if any(
+            isinstance(part, tf.RaggedTensor | tf.SparseTensor) for part in keras.tree.flatten(x)
+        ):
+            _traced(self.model, x)  # Keras's own way takes inputs for dense
+        else:
+            self.model._symbolic_build(data_batch=data)
         self.built = True
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -107,6 +113,12 @@ class ModelTraining(BlockTraining, keras.Model):
     def export(self, filepath: Any, **options: Any) -> None:
         """Exports the model inside as Keras does; see `tfadvrec.serving` for TF Serving."""
         self.model.export(filepath, **options)
+
+
+def _traced(model: keras.Model, x: Any) -> None:
+    """Makes a model's variables by a call in a graph that never runs."""
+    specs = tf.nest.map_structure(tf.type_spec_from_value, x)
+    tf.function(model.__call__).get_concrete_function(specs)
 
 
 def with_callback(given: Any, added: keras.callbacks.Callback) -> Any:

@@ -1,7 +1,6 @@
 """Training against an adversary: minimum over the weights, maximum over the perturbation."""
 
 import functools
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +13,11 @@ from tfadvrec.adversary.climb import climb
 from tfadvrec.adversary.epoch_count import EpochCount
 from tfadvrec.adversary.magnitude import Magnitude, Scene
 from tfadvrec.adversary.model_training import ModelTraining, with_callback
+from tfadvrec.adversary.own_steps import check_own_steps
 from tfadvrec.adversary.perturbation import Perturbation
 from tfadvrec.adversary.target import Target, embedding_tables
 from tfadvrec.optimizers.row_slots import RowSlots
-from tfadvrec.training.blocks import BlockTraining, batch_rows
+from tfadvrec.training.blocks import batch_rows
 from tfadvrec.training.gradients import add_gradients, ready
 
 
@@ -39,9 +39,9 @@ class AdversarialTraining(ModelTraining):
     the optimizer sees them. `weight=0` is plain training.
 
     Args:
-        model: The model to train, compiled or not. A `train_step` of its own is not run (and
-            warned of); its `compute_loss` is. `compile` of this model gives it the same
-            optimizer, loss and metrics.
+        model: The model to train, compiled or not. A `train_step` of its own is not run: its
+            `compute_loss` is, and without one the model is refused. `compile` of this model gives
+            it the same optimizer, loss and metrics.
         perturbation: How the target is moved.
         weight: The weight of the loss under attack, 0 or more (lambda in the literature).
         target: What is moved; every embedding table where None.
@@ -77,12 +77,7 @@ class AdversarialTraining(ModelTraining):
         super().__init__(model, name=name)
         if not weight >= 0 or weight == float("inf"):
             raise ValueError(f"weight must be a finite number, 0 or more. Received: {weight!r}")
-        if type(model).train_step not in (keras.Model.train_step, BlockTraining.train_step):
-            warnings.warn(
-                f"{type(model).__name__} has a train_step of its own, which AdversarialTraining "
-                "does not run: it trains on the model's compute_loss.",
-                stacklevel=2,
-            )
+        check_own_steps(model)
         self.perturbation, self.weight = perturbation, float(weight)
         self.target, self.seed = target or embedding_tables(), seed
         self._row_slots = RowSlots()

@@ -110,9 +110,15 @@ def _recurrent(model: Any) -> bool:
 
 
 def _operations(model: Any) -> set[str]:
-    traced = tf.function(model.score_catalogue).get_concrete_function(
-        tf.TensorSpec([None], tf.int32)
-    )
+    """Kinds of operation in the scoring graph; of one chunk where a model scores in chunks."""
+    score = model.score_catalogue
+    if getattr(model, "scores_in_chunks", False):
+        items = np.arange(model.n_items, dtype=np.int32)
+
+        def score(users: tf.Tensor) -> tf.Tensor:
+            return model({"user_id": users, "item_id": items})
+
+    traced = tf.function(score).get_concrete_function(tf.TensorSpec([None], tf.int32))
     definition = traced.graph.as_graph_def()
     nodes = list(definition.node)
     for function in definition.library.function:

@@ -95,8 +95,15 @@ def each_block(
         threads: Threads; by default the cores at hand.
 
     Raises:
+        TypeError: If the model has no `score_catalogue`.
         ValueError: If the model returns another shape, or a NaN score.
     """
+    if not hasattr(model, "score_catalogue"):
+        raise TypeError(
+            f"a {type(model).__name__} cannot be ranked: it has no score_catalogue(users). A Keras "
+            "model gets one from tfadvrec.models.KerasRecommender(model, n_users, n_items, "
+            "inputs=lambda users, items: ...)."
+        )
     if not len(users):
         return
     threads = thread_count(threads)

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = face(
     __name__,
     {
         "Recommender": "recommender",
+        "KerasRecommender": "keras_recommender",
         "MatrixFactorization": "matrix_factorization",
         "TwoTower": "two_tower",
         "Multimodal": "multimodal",

@@ -57,7 +57,7 @@ def model_class(name: str) -> type:
     """A public model class of the package by name."""
     from tfadvrec import models
 
-    if name not in models.__all__ or name == "Recommender":
+    if name not in models.__all__ or name in ("Recommender", "KerasRecommender"):
         raise RecipeError(unknown("[model]", name, models.__all__, what="class ="))
     return getattr(models, name)
 
