@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfadvrec.data.block import Block
 from tfadvrec.data.row_block import RowBlock
 from tfadvrec.data.sequence_block import SequenceBlock
+from tfadvrec.training.frozen import optimized_variables, trainable_state
 from tfadvrec.training.gradients import ready
 
 BLOCKS = (Block, RowBlock, SequenceBlock)
@@ -66,6 +67,7 @@ class BlockTraining:
     _jit_asked: bool | str | None = "auto"
     _in_compiled_block = False
     _compiled_for: tuple[Any, Any] | None = None
+    _traced_with: tuple[Any, ...] | None = None
 
     def compile(self, *positional: Any, **options: Any) -> None:
         """As in Keras."""
@@ -85,19 +87,32 @@ class BlockTraining:
         `UserWarning` says why, and blocks run uncompiled with the same results;
         `compile(jit_compile=True)` makes it an error.
         """
+        self._prepare_step()
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, SPECS):
                 x = _class_weighted(x, options.pop("class_weight", None))
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
+        return super().fit(x, y, *positional, **options)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As in Keras; what is trainable now is what the step trains, compiled before or not."""
+        self._prepare_step()
+        return super().make_train_function(force)
+
+    def _prepare_step(self) -> None:
+        """Makes the optimizers' variables, and forgets a step that was traced for other weights."""
         if getattr(self, "optimizer", None) is not None and self._all_made():
             self._build_optimizers()
-        return super().fit(x, y, *positional, **options)
+        now = trainable_state(self)
+        if self._traced_with != now:
+            self.train_function = None
+            vars(self)["_traced_with"] = now  # plain data: nothing for Keras to track
 
     def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
         """Each optimizer, and what it updates."""
-        return [(self.optimizer, self.trainable_variables)]
+        return [(self.optimizer, optimized_variables(self))]
 
     def _build_optimizers(self) -> None:
         """Makes the optimizers' variables; a step that makes some is traced twice."""
