@@ -18,10 +18,10 @@ class Distillation(ModelTraining):
 
     In a row of candidates, with the teacher's scores t and the student's s, p = softmax(t / T) and
     q = softmax(s / T), the term is `weight * T^2 * sum_j p_j ln(p_j / q_j)`, summed over the rows
-    of the batch as the package's losses are. Its gradient in s is `weight * T * (q - p)`: of one size
-    for all temperatures, and near `weight * (s - t) / candidates` (both centred) when T is high.
-    Candidates labelled -1 take no part. Without a compiled loss the student follows the teacher
-    alone; `weight=0` is plain training.
+    of the batch as the package's losses are. Its gradient in s is `weight * T * (q - p)`, which is
+    near `weight * (s - t) / candidates`, both centred, when T is high. Candidates labelled -1 take
+    no part. Without a compiled loss the student follows the teacher alone; `weight=0` is plain
+    training.
 
     The teacher is any model that scores the same rows; its vectors may have another length, and it
     may have been trained against an adversary. It is called for inference, gets no gradient, and is
