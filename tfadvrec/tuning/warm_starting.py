@@ -176,8 +176,8 @@ def _rows(model: Recommender, side: str, factors: Factors) -> tuple[np.ndarray, 
     if not len(here):
         raise ValueError(
             f"none of the {rows:,} {side}s of {model.name!r} is among the factors' ids: the "
-            f"model's look like {np.asarray(own)[:3].tolist()}, theirs like {given[:3].tolist()}. Text and "
-            "integers differ."
+            f"model's look like {np.asarray(own)[:3].tolist()}, theirs like "
+            f"{given[:3].tolist()}. Text and integers differ."
         )
     return here, found[here]
 
