@@ -26,6 +26,7 @@ FLOORS = {
     "evaluation": 2,
     "games": 2,
     "serving": 2,
+    "tuning": 2,
     "synthesis": 3,
     "audit": 4,
     "programs": 5,

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = face(
         "optimizers": "optimizers",
         "evaluation": "evaluation",
         "games": "games",
+        "tuning": "tuning",
         "synthesis": "synthesis",
         "audit": "audit",
         "serving": "serving",

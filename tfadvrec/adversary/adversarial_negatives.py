@@ -13,6 +13,7 @@ from tfadvrec.adversary.hardness_turns import HardnessTurns
 from tfadvrec.adversary.model_training import ModelTraining, with_callback
 from tfadvrec.losses import MASKED, InBatchSoftmax
 from tfadvrec.training.blocks import batch_rows
+from tfadvrec.training.frozen import optimized_variables
 from tfadvrec.training.gradients import add_gradients, ready
 
 
@@ -157,7 +158,7 @@ class AdversarialNegatives(ModelTraining):
 
     def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
         return [
-            (self.optimizer, self.model.trainable_variables),
+            (self.optimizer, optimized_variables(self.model)),
             (self.adversary_optimizer, self._hardness_variables()),
         ]
 

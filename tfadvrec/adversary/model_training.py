@@ -87,7 +87,8 @@ class ModelTraining(BlockTraining, keras.Model):
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Evaluation of the model inside."""
-        logs, own = super().test_step(data), {tracker.name for tracker in self.trackers}
+        trackers = [*self.trackers, *getattr(self.model, "trackers", ())]
+        logs, own = super().test_step(data), {tracker.name for tracker in trackers}
         return {key: value for key, value in logs.items() if key not in own}
 
     def test_on(self, data: Any) -> dict[str, tf.Tensor]:

@@ -23,7 +23,7 @@ def grown(
     *,
     seed: int = 0,
     verbose: bool = True,
-) -> Any:
+) -> tuple[Any, dict[str, np.ndarray]]:
     """Makes a model of the same class for other rows.
 
     A weight with a row an item (or user) takes the preset's row where the id is known. A new row of
@@ -41,7 +41,8 @@ def grown(
         verbose: Whether to say on standard error how many rows matched.
 
     Returns:
-        The new model, with `model.matched`.
+        The new model, with `model.matched`; and of each side whose rows changed, the preset's row
+        of each row, -1 where it is new.
 
     Raises:
         PresetError: When the model declares no rows, or a map does not fit the ids.
@@ -72,7 +73,7 @@ def grown(
     if verbose:
         for side, counts in matched.items():
             print(_sentence(side, counts, wanted[side], ids[side], new_ids[side]), file=sys.stderr)
-    return other
+    return other, sources
 
 
 def _sources(

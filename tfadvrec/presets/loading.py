@@ -13,7 +13,8 @@ from tfadvrec.presets.configuration import checked_class
 from tfadvrec.presets.files import PresetError, parse_json
 from tfadvrec.presets.growing import grown
 from tfadvrec.presets.probe import check_probe
-from tfadvrec.presets.tensors import flat_names, numbered, read_tensors, shapes_of, stored_bytes
+from tfadvrec.presets.slots import Shapes, fill_slots, row_axes, slot_shapes
+from tfadvrec.presets.tensors import flat_names, read_tensors, shapes_of, stored_bytes
 from tfadvrec.presets.vocabulary import read_ids
 
 
@@ -121,8 +122,9 @@ def load(
             `"identity"` when the two catalogues are the same and equal ids mean equal items.
             Without it every item is new: equal numbers of two catalogues prove nothing.
         user_id_map: The same for users.
-        optimizer: An optimizer to continue with; it is built on the model's weights and gets the
-            preset's accumulators. Not together with new rows.
+        optimizer: A fresh optimizer to continue with, of the class and settings of the one that
+            was saved. It is built on the model's weights and gets the preset's accumulators, step
+            count and learning rate; a new row starts with fresh accumulators.
         sha256: The hash that `manifest.json` must have, where the caller pins one.
         expected: The class, or a base of it, that the caller asks for.
         seed: Seed of the new rows' noise.
@@ -156,13 +158,12 @@ def load(
     if files.PROBE in preset.files:
         stored = "float16" if b'"F16"' in _header_bytes(preset) else "float32"
         check_probe(model, preset.files[files.PROBE], stored)
-    if optimizer is not None:
-        _continue(preset, model, optimizer)
     wanted = {"item": (item_ids, id_map), "user": (user_ids, user_id_map)}
+    sources: dict[str, np.ndarray] = {}
     if any(given is not None or how is not None for given, how in wanted.values()):
-        if optimizer is not None:
-            raise PresetError("an optimizer's accumulators fit the preset's own rows only.")
-        model = grown(model, arguments, ids, wanted, seed=seed, verbose=verbose)
+        model, sources = grown(model, arguments, ids, wanted, seed=seed, verbose=verbose)
+    if optimizer is not None:
+        _continue(preset, cls, arguments, model, optimizer, sources)
     return model
 
 
@@ -216,12 +217,28 @@ def _header_bytes(preset: Preset) -> bytes:
     return data[8 : 8 + int.from_bytes(data[:8], "little")]
 
 
-def _continue(preset: Preset, model: Any, optimizer: Any) -> None:
-    """Gives an optimizer the accumulators of the preset."""
+def _continue(
+    preset: Preset,
+    cls: type,
+    arguments: Mapping[str, Any],
+    model: Any,
+    optimizer: Any,
+    sources: Mapping[str, np.ndarray],
+) -> None:
+    """Gives an optimizer the accumulators of the preset, of the model's rows."""
     if files.OPTIMIZER not in preset.files:
         raise PresetError(f"{preset.path.name} ships no optimizer state; start a fresh optimizer.")
-    optimizer.build(model.trainable_variables)
-    names = numbered(optimizer.variables)
-    arrays = read_tensors(preset.files[files.OPTIMIZER], shapes_of(names), files.OPTIMIZER)
-    for name, variable in names.items():
-        variable.assign(arrays[name])
+
+    def shapes(**longer: int) -> Shapes:
+        return slot_shapes(optimizer, lambda: _constructed(preset, cls, {**arguments, **longer}))
+
+    expected = shapes()
+    try:
+        arrays = read_tensors(preset.files[files.OPTIMIZER], expected, files.OPTIMIZER)
+    except PresetError as error:
+        raise PresetError(
+            f"{preset.path.name}: the saved optimizer is no {type(optimizer).__name__} with these "
+            f"settings over these weights. {error}"
+        ) from error
+    longer = {side: shapes(**{f"n_{side}s": arguments[f"n_{side}s"] + 1}) for side in sources}
+    fill_slots(optimizer, model.trainable_variables, arrays, row_axes(expected, longer), sources)

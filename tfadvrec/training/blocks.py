@@ -11,6 +11,7 @@ from tfadvrec import _replicas
 from tfadvrec.data.block import Block
 from tfadvrec.data.row_block import RowBlock
 from tfadvrec.data.sequence_block import SequenceBlock
+from tfadvrec.training.frozen import optimized_variables, trainable_state
 from tfadvrec.training.gradients import ready
 from tfadvrec.training.sharing import can_be_shared, check_strategy, plain_batches, shared_out
 
@@ -69,6 +70,7 @@ class BlockTraining:
     _in_compiled_block = False
     _compiled_for: tuple[Any, Any] | None = None
     _shapes_seen = False
+    _traced_with: tuple[Any, ...] | None = None
 
     def compile(self, *positional: Any, **options: Any) -> None:
         """As in Keras; on several replicas nothing is compiled by XLA."""
@@ -102,6 +104,7 @@ class BlockTraining:
                 "Keras's fit does not run on several workers. Call "
                 "tfadvrec.training.DistributedTrainer(model).fit(...) in each of them."
             )
+        self._prepare_step()
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, SPECS):
@@ -110,15 +113,23 @@ class BlockTraining:
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
             x = self._shared_out(x, options, "steps_per_epoch")
-        held_out = options.get("validation_data")
-        options["validation_data"] = self._shared_out(held_out, options, "validation_steps")
+        if "validation_data" in options:
+            held_out = options["validation_data"]
+            options["validation_data"] = self._shared_out(held_out, options, "validation_steps")
+        return super().fit(x, y, *positional, **options)
+
+    def _prepare_step(self) -> None:
+        """Makes the optimizers' variables, and forgets a step that was traced for other weights."""
         if getattr(self, "optimizer", None) is not None and self._all_made():
             self._build_optimizers()
-        return super().fit(x, y, *positional, **options)
+        now = trainable_state(self)
+        if self._traced_with != now:
+            self.train_function = None
+            vars(self)["_traced_with"] = now  # plain data: nothing for Keras to track
 
     def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
         """Each optimizer, and what it updates."""
-        return [(self.optimizer, self.trainable_variables)]
+        return [(self.optimizer, optimized_variables(self))]
 
     def _build_optimizers(self) -> None:
         """Makes the optimizers' variables; a step that makes some is traced twice."""
@@ -136,7 +147,8 @@ class BlockTraining:
         )
 
     def make_train_function(self, force: bool = False) -> Any:
-        """As in Keras; on several replicas it is the host that says which step is next."""
+        """As in Keras, for what is trainable now; on replicas the host says which step is next."""
+        self._prepare_step()
         if self._replicas == 1:
             return super().make_train_function(force)
         if force or self.train_function is None:
