@@ -9,7 +9,7 @@ USERS = [f"u{i}" for i in range(8)]
 ITEMS = [f"i{i}" for i in range(12)]
 
 
-def log(n=48, batch=16):
+def log(n=32, batch=16):
     """Users like items of their own parity, and rate them 4; repeated users and items."""
     random = np.random.default_rng(0)
     user = random.integers(0, len(USERS), n)
