@@ -49,13 +49,11 @@ def assert_close(first, second, **tolerance):
 # -- weight 0, epsilon 0 ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("kind", "graph"), [(Retrieval, True), (Rating, False), (Both, False)], ids=str
-)
-def test_weight_zero_is_tfrs_training_update_for_update(kind, graph):
-    plain, history = trained(kind(), epochs=2, graph=graph)
+@pytest.mark.parametrize("kind", MODELS)
+def test_weight_zero_is_tfrs_training_update_for_update(kind):
+    plain, history = trained(kind(), epochs=2)
     inner = kind()
-    _, ours = trained(inner, epochs=2, graph=graph, perturbation=tar.FastGradient(0.5), weight=0.0)
+    _, ours = trained(inner, epochs=2, perturbation=tar.FastGradient(0.5), weight=0.0)
     assert_close(plain, inner, rtol=0, atol=0)
     assert ours.pop("adversarial_loss") == ours["loss"]
     assert ours == history
