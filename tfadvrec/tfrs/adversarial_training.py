@@ -195,9 +195,9 @@ def _check_model(model: Any) -> None:
     if not keras_2 or "training" not in inspect.signature(model.compute_loss).parameters:
         raise ValueError(
             "tfadvrec.tfrs.AdversarialTraining needs a tfrs.Model, with compute_loss(inputs, "
-            f"training). Received: {type(model).__module__}.{type(model).__name__}. A Keras 3 model "
-            "goes into tfadvrec.AdversarialTraining; a Keras 2 model that is compiled with a loss "
-            "becomes a tfrs.Model by a compute_loss that calls tfrs.tasks.Ranking."
+            f"training). Received: {type(model).__module__}.{type(model).__name__}. A Keras 3 "
+            "model goes into tfadvrec.AdversarialTraining; a Keras 2 model that is compiled with a "
+            "loss becomes a tfrs.Model by a compute_loss that calls tfrs.tasks.Ranking."
         )
     if type(model).train_step not in (tfrs.Model.train_step, tf_keras.Model.train_step):
         warnings.warn(
