@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = face(
         "serving": "serving",
         "presets": "presets",
         "recipes": "recipes",
+        "tfrs": "tfrs",
         "Interactions": "data",
         "Recommender": "models",
         "MatrixFactorization": "models",
