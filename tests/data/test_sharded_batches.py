@@ -50,9 +50,9 @@ def one(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
-    """The log as four shards."""
+    """The log as five shards."""
     log = made(tmp_path_factory.mktemp("several"), 100)
-    assert log.shards == 4
+    assert log.shards == 5
     return log
 
 
