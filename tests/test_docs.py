@@ -1,5 +1,6 @@
 """Every ```python block of the README and of docs/ runs, page by page, in an empty folder."""
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r"<!-- needs: (\w+), (\[\w+\]) -->")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
 
 
@@ -19,6 +21,9 @@ def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__page__"}
     text = page.read_text(encoding="utf-8")
+    for package, extra in NEEDS.findall(text):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"NOT TESTED: {page.name} needs {package}, which the extra {extra} brings")
     for block in BLOCK.finditer(text):
         line = text[: block.start()].count("\n") + 1
         # the code object carries the page's own line numbers, so a failure points into the page

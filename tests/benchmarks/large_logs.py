@@ -24,7 +24,7 @@ from tests.benchmarks.context import Context
 from tests.benchmarks.workers import here
 
 LIMIT = 8 * 2**30
-SIZE = {"interactions": 20_000_000, "users": 200_000, "items": 100_000, "files": 20}
+SIZE = {"interactions": 28_000_000, "users": 200_000, "items": 100_000, "files": 28}
 TRIAL = {"interactions": 60_000, "users": 2_000, "items": 1_000, "files": 4}
 GROUPS, OWN = 50, 0.6
 K, BATCH, BLOCK, EPOCHS, SAMPLE = 5, 8192, 32, 1, 2000

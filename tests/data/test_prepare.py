@@ -1,7 +1,9 @@
 """Preparing a log shard by shard gives what loading it gives, whatever carries the work."""
 
+import contextlib
 import importlib.util
 import itertools
+import json
 import sys
 
 import numpy as np
@@ -71,7 +73,8 @@ def table(rows=3000, seed=0, text=True):
 
 
 def shards(log, folder, form="csv", cuts=(0, 700, 701, 1900, 3000)):
-    """Writes a log as several files of different sizes."""
+    """Writes a log as several files of different sizes; in Parquet, one of them empty."""
+    cuts = sorted([*cuts, cuts[1]]) if form == "parquet" else cuts
     folder.mkdir()
     for number, (start, end) in enumerate(itertools.pairwise(cuts)):
         part = log.slice(start, end - start)
@@ -280,6 +283,8 @@ def test_some_users_are_loaded_without_the_others(tmp_path, here):
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[rows])
     assert len(sharded.load(np.empty(0, np.int32))) == 0
+    with pytest.raises(AttributeError, match=r"has no 'csr': its interactions are on disk"):
+        sharded.csr()
     with pytest.raises(DataError, match="there is no part 'test'"):
         ShardedLog(tmp_path / "made", "test")
 
@@ -326,6 +331,49 @@ def test_findings_survive_the_disk(tmp_path):
     assert back.counts["item"].tolist() == [1, 7]
     assert back.ids["user"].to_pylist() == ["5", "7", "x"]
     assert back.facts == [{"rows": 3}]
+
+
+def test_the_files_do_not_depend_on_who_did_what_first(tmp_path, here, monkeypatch):
+    class Forwards(BackwardsEngine):
+        def __call__(self, work, numbers):
+            return super().__call__(work, list(numbers)[::-1])
+
+    source = shards(table(), tmp_path / "parts")
+    options = {"k_core": 3, "split": "by_time", "shard_rows": 700}
+    backwards = prepare(source, tmp_path / "one", **options)
+    monkeypatch.setattr(preparing, "BeamEngine", Forwards)
+    forwards = prepare(source, tmp_path / "two", **options)
+    assert forwards.fingerprint() == backwards.fingerprint()
+
+
+def test_what_the_workers_hand_over_does_not_grow_with_the_interactions(tmp_path, monkeypatch):
+    handed = []
+
+    class Weighing(BackwardsEngine):
+        def __call__(self, work, numbers):
+            found = super().__call__(work, numbers)
+            handed[-1] += sum(values.nbytes for values in found.counts.values())
+            handed[-1] += sum(ids.nbytes for ids in found.ids.values())
+            return found
+
+    monkeypatch.setattr(preparing, "BeamEngine", Weighing)
+    for times in (1, 6):
+        handed.append(0)
+        log = pa.concat_tables([table()] * times)
+        source = shards(log, tmp_path / f"parts-{times}", cuts=(0, 1000, len(log)))
+        prepare(source, tmp_path / f"made-{times}", duplicates="keep", split="by_time")
+    assert 0 < handed[1] <= 1.01 * handed[0]
+
+
+def test_the_command_prepares_and_describes(tmp_path, here, capsys):
+    from tfadvrec.cli.app import main
+
+    source, target = shards(table(), tmp_path / "parts"), tmp_path / "made"
+    with contextlib.suppress(SystemExit):
+        main(["prepare", source, str(target), "--k-core", "3", "--split", "by_time", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert said == ShardedLog(target).describe()
+    assert sum(said["interactions"].values()) == len(k_core(Interactions.from_csv(source), 3))
 
 
 def test_without_beam_one_sentence_says_what_to_install(tmp_path, monkeypatch):

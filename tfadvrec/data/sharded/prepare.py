@@ -116,10 +116,13 @@ def carried_out(
 
 def _files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     """All files of the source; a folder stands for what lies in it."""
-    files = []
+    files: list[Path] = []
     for path in files_of(source):
-        inside = [path] if not path.is_dir() else sorted(p for p in path.iterdir() if p.is_file())
-        files += [one for one in inside if not one.name.startswith((".", "_"))]
+        inside = sorted(path.iterdir()) if path.is_dir() else None
+        if inside is None:
+            files.append(path)
+        else:  # what begins so is what others leave beside their files
+            files += [p for p in inside if p.is_file() and not p.name.startswith((".", "_"))]
     missing = [str(path) for path in files if not path.exists()]
     if missing:
         raise FileMissing(f"{missing[0]}: there is no such file.")

@@ -14,6 +14,8 @@ from tfadvrec.data.sharded.manifest import COUNTS, read_manifest, read_vocabular
 from tfadvrec.data.sharded.records import file_name, read_records, sealed
 from tfadvrec.data.vocabulary import known_rows
 
+_IN_MEMORY = ("user", "item", "rating", "time", "csr", "take", "replace", "with_features")
+
 
 class ShardedLog:
     """A part of a log that `tfadvrec.data.prepare` made: interactions on disk, counts in memory.
@@ -51,6 +53,14 @@ class ShardedLog:
         self.n_users, self.n_items = self._manifest["users"], self._manifest["items"]
         self.name, self.origin = self._manifest["name"], self._manifest["origin"]
         self.dropped = dict(self._manifest["dropped"])
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _IN_MEMORY:
+            raise AttributeError(
+                f"a ShardedLog has no {name!r}: its interactions are on disk. What needs all of "
+                "them at once takes load(), or load(users) for those of some users."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __len__(self) -> int:
         return sum(self.rows)
