@@ -39,6 +39,7 @@ def run(context: Context) -> dict[str, Any]:
         for what in ("generate", "prepare", "train", "memory", "compare"):
             context.say(f"{what}: {size}")
             rows.append({"step": what, **watched(what, folder, json.dumps(size))})
+            context.say(str(rows[-1]))
     return {
         "rows": rows,
         "columns": ("step", "seconds", "cpu_seconds", "peak_mb", "found"),
