@@ -1,18 +1,18 @@
 """Where a split by time lies, without sorting all times."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tfadvrec.data.checks import DataError
+from tfadvrec.data.sharded.plan import Plan
 from tfadvrec.data.sharded.shards import BUCKETS
 
 Counts = Callable[..., np.ndarray]
 """`counts(low=, high=, width=)`: how many times lie in each bucket of `width` from `low`."""
 
 
-def cuts_of(plan: Any, rows: int, span: tuple[int, int] | None, counts: Counts) -> dict[str, int]:
+def cuts_of(plan: Plan, rows: int, span: tuple[int, int] | None, counts: Counts) -> dict[str, int]:
     """The first moment of validation and of test, as `by_time` finds them.
 
     Raises:

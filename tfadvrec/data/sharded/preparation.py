@@ -13,7 +13,6 @@ import functools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +21,15 @@ import numpy as np
 from tfadvrec.data import checks
 from tfadvrec.data.assembly import warn_of_merged
 from tfadvrec.data.checks import DataError
-from tfadvrec.data.choice import Choice
 from tfadvrec.data.sharded import pieces, shards
 from tfadvrec.data.sharded.engine import Engine
 from tfadvrec.data.sharded.manifest import FORMAT, MANIFEST, write_vocabulary
 from tfadvrec.data.sharded.moments import cuts_of
 from tfadvrec.data.sharded.pieces import AGAIN, DEALT, SHARDS, SIDES, SURVEYED
+from tfadvrec.data.sharded.plan import Plan
 from tfadvrec.data.sharded.records import sealed, write_metadata
 from tfadvrec.data.sharded.tally import Tally
-from tfadvrec.data.splitting import check_shares
 from tfadvrec.data.vocabulary import encode
-
-SPLITS = (None, "by_time", "leave_last_out")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What `prepare` was asked for; see there."""
-
-    choice: Choice
-    layout: dict[str, Any]
-    k_core: int | None
-    rounds: int
-    split: str | None
-    validation: float
-    test: float
-    shard_rows: int
-    name: str
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise ValueError(f"split must be one of {SPLITS}. Received: {self.split!r}")
-        if min(self.shard_rows, self.rounds, 1 if self.k_core is None else self.k_core) < 1:
-            raise ValueError(
-                "shard_rows, rounds and k_core: expected at least 1, got shard_rows="
-                f"{self.shard_rows}, rounds={self.rounds} and k_core={self.k_core}."
-            )
-        if self.split == "by_time":
-            check_shares(self.validation, self.test)
 
 
 class Preparation:

@@ -10,7 +10,8 @@ from tfadvrec.data.checks import DataError, FileMissing
 from tfadvrec.data.choice import Choice
 from tfadvrec.data.several import files_of
 from tfadvrec.data.sharded.engine import BeamEngine, Engine
-from tfadvrec.data.sharded.preparation import Plan, Preparation
+from tfadvrec.data.sharded.plan import Plan
+from tfadvrec.data.sharded.preparation import Preparation
 from tfadvrec.data.sharded.sharded_log import ShardedLog
 
 
