@@ -63,6 +63,7 @@ def test_it_runs_as_a_module(module):
     "command",
     [
         "quickstart",
+        "prepare",
         "fit",
         "evaluate",
         "recommend",

@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # a page that says so at its top runs in a process of its own
 ENVIRONMENT = re.compile(r"^<!-- environment: (\w+)=(\S+) -->$", re.MULTILINE)
+NEEDS = re.compile(r"<!-- needs: (\w+), (\[\w+\]) -->")
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
 
 
@@ -30,7 +31,11 @@ def run_page(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    needed = dict(ENVIRONMENT.findall(page.read_text(encoding="utf-8")))
+    text = page.read_text(encoding="utf-8")
+    for package, extra in NEEDS.findall(text):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"NOT TESTED: {page.name} needs {package}, which the extra {extra} brings")
+    needed = dict(ENVIRONMENT.findall(text))
     if needed:
         run_apart(page, needed)
     else:

@@ -33,6 +33,7 @@ PARTS = (
     "export",
     "serving",
     "start",
+    "large_logs",
 )
 DATA = "TFADVREC_BENCHMARK_DATA"
 RESULTS = Path(__file__).parent / "results"

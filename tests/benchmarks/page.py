@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 DOCS = HERE.parent.parent / "docs"
-PAGES = (DOCS / "performance.md", DOCS / "serving.md")
+PAGES = (DOCS / "performance.md", DOCS / "serving.md", DOCS / "large_logs.md")
 PLACE = re.compile(r"(<!-- benchmark: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

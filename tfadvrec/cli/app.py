@@ -33,7 +33,17 @@ Behaviour that looks real and is nobody's:
 
 def build() -> typer.Typer:
     """The application with all its commands."""
-    from tfadvrec.cli import fitting, generating, programs, quick, servable, serving, synthetic, zoo
+    from tfadvrec.cli import (
+        fitting,
+        generating,
+        preparing,
+        programs,
+        quick,
+        servable,
+        serving,
+        synthetic,
+        zoo,
+    )
 
     app = typer.Typer(
         help=HELP,
@@ -45,6 +55,7 @@ def build() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_version)
     app.command("quickstart")(quick.quickstart)
+    app.command("prepare")(preparing.prepare)
     app.command("fit")(fitting.fit)
     app.command("evaluate")(fitting.evaluate)
     app.command("recommend")(fitting.recommend)

@@ -35,5 +35,7 @@ __getattr__, __dir__, __all__ = face(
         "SequenceBlock": "sequence_block",
         "ClickLog": "click_log",
         "with_negatives": "click_negatives",
+        "prepare": "sharded.prepare",
+        "ShardedLog": "sharded.sharded_log",
     },
 )

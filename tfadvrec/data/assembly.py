@@ -64,8 +64,8 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
     roles = choice.resolve(list(raw.columns), raw.source)
     if not len(raw):
         checks.check_catalogue(raw.source, 0, 0)
-    named = [column_name(asked, list(raw.columns), raw.source) for asked in choice.columns]
-    extra = {name: values_of(raw.columns[name]) for name in named}
+    others = [column_name(asked, list(raw.columns), raw.source) for asked in choice.columns]
+    extra = {name: values_of(raw.columns[name]) for name in others}
     users = _encoded(raw, roles["user"], "user")
     items = _encoded(raw, roles["item"], "item")
     columns = {"user": users.rows, "item": items.rows}
@@ -74,13 +74,13 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
     merged = {"user": len(users.merged), "item": len(items.merged)}
     del users, items
     if "rating" in roles:
-        columns["rating"] = _named(raw, roles["rating"], ratings, raw.columns[roles["rating"]])
+        columns["rating"] = named(raw, roles["rating"], ratings, raw.columns[roles["rating"]])
         bad["rating that is no finite number"] = np.isnan(columns["rating"])
     if "time" in roles:
         columns["time"], bad["time that cannot be read"] = _times(
             raw, roles["time"], choice.time_unit
         )
-    dropped = {**raw.dropped, **_reject(raw, bad, choice.invalid)}
+    dropped = {**raw.dropped, **reject(raw, bad, choice.invalid)}
     for side, count in merged.items():
         if count:
             dropped[f"{side} ids spelled in several ways, merged"] = count
@@ -93,7 +93,7 @@ def assemble(raw: RawLog, choice: Choice) -> dict[str, Any]:
     del bad
     checks.check_catalogue(raw.source, len(columns["item"]), _several(columns["item"]))
     part = None if raw.part is None else raw.part[rows]
-    stays = _duplicates(raw, choice.duplicates, columns, rows, part)
+    stays = unrepeated(raw, choice.duplicates, columns, rows, part)
     if stays is not None:
         dropped["repeated (user, item) pairs"] = len(stays) - int(stays.sum())
         _keep(columns, stays)
@@ -144,7 +144,7 @@ def values_of(column: Column) -> np.ndarray:
     return np.array(["" if v is None else str(v) for v in column.to_pylist()], np.str_)
 
 
-def _named(raw: RawLog, name: str, read: Any, *arguments: Any) -> Any:
+def named(raw: RawLog, name: str, read: Any, *arguments: Any) -> Any:
     """Calls a reader of a column; its complaint gets the source, the column and the rows."""
     try:
         return read(*arguments)
@@ -156,23 +156,28 @@ def _named(raw: RawLog, name: str, read: Any, *arguments: Any) -> Any:
 
 
 def _encoded(raw: RawLog, name: str, side: str) -> Encoded:
-    encoded = _named(raw, name, encode, raw.columns[name], side)
-    if encoded.merged:
-        shown = "; ".join(" = ".join(map(repr, group)) for group in encoded.merged[:SHOWN])
-        warnings.warn(
-            f"{raw.source}: column {name!r} spells {plural(len(encoded.merged), 'id')} in several "
-            f"ways: {shown}. Each was taken as one {side}.",
-            DataWarning,
-            stacklevel=5,
-        )
+    encoded = named(raw, name, encode, raw.columns[name], side)
+    warn_of_merged(raw.source, name, side, encoded, stacklevel=6)
     return encoded
 
 
+def warn_of_merged(source: str, name: str, side: str, encoded: Encoded, *, stacklevel: int) -> None:
+    """Warns of ids that are spelled in several ways."""
+    if encoded.merged:
+        shown = "; ".join(" = ".join(map(repr, group)) for group in encoded.merged[:SHOWN])
+        warnings.warn(
+            f"{source}: column {name!r} spells {plural(len(encoded.merged), 'id')} in several "
+            f"ways: {shown}. Each was taken as one {side}.",
+            DataWarning,
+            stacklevel=stacklevel,
+        )
+
+
 def _times(raw: RawLog, name: str, unit: str | None) -> tuple[np.ndarray, np.ndarray]:
-    return _named(raw, name, seconds, raw.columns[name], unit)
+    return named(raw, name, seconds, raw.columns[name], unit)
 
 
-def _reject(raw: RawLog, bad: Mapping[str, np.ndarray], invalid: str) -> dict[str, int]:
+def reject(raw: RawLog, bad: Mapping[str, np.ndarray], invalid: str) -> dict[str, int]:
     """Returns the counts of bad rows where they may be dropped, and raises where not."""
     counts = {reason: int(mask.sum()) for reason, mask in bad.items() if mask.any()}
     if counts and invalid == "error":
@@ -193,7 +198,7 @@ def _keep(columns: dict[str, np.ndarray], rows: np.ndarray) -> None:
         columns[name] = columns[name][rows]
 
 
-def _duplicates(
+def unrepeated(
     raw: RawLog,
     policy: str,
     columns: Mapping[str, np.ndarray],

@@ -37,6 +37,8 @@ class Negatives(tf.experimental.ExtensionType):
         bits: uint32 `(users * words,)`, bit i of a user's words is item i; none where it would
             take more than 64 MiB, and the binary search decides instead.
         words: Words a user has in `bits`, 0 where there are none.
+        stride: How many users lie between two whose positives are here: the tables of a shard are
+            those of every `stride`-th user.
     """
 
     start: tf.Tensor
@@ -50,6 +52,7 @@ class Negatives(tf.experimental.ExtensionType):
     rounds: int
     bits: tf.Tensor
     words: int
+    stride: int = 1
 
     @classmethod
     def of(cls, log: Interactions, *, count: int = 1, strategy: str = "uniform") -> "Negatives":
@@ -63,10 +66,7 @@ class Negatives(tf.experimental.ExtensionType):
         Raises:
             DataError: A user has interacted with every item, so there is nothing to draw.
         """
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be one of {STRATEGIES}. Received: {strategy!r}")
-        if count < 0:
-            raise ValueError(f"negatives must be 0 or more. Received: {count}")
+        check_choice(count, strategy)
         seen = log.csr()
         seen.sort_indices()
         degree = np.diff(seen.indptr)
@@ -79,17 +79,14 @@ class Negatives(tf.experimental.ExtensionType):
             )
         share = log.popularity() / max(len(log), 1)
         bits, words = _packed(seen)
-        table = _alias_table(share) if strategy == "popularity" else (np.zeros(0),) * 2
         return cls(
             start=tf.constant(seen.indptr, tf.int32),
             items=tf.constant(np.append(seen.indices, 0), tf.int32),
-            share=tf.constant(share, tf.float32),
-            keep=tf.constant(np.floor(table[0] * (2**32 - 1)), tf.uint32),
-            alias=tf.constant(table[1], tf.int32),
+            **share_tables(share, strategy),
             n_items=log.n_items,
             count=count,
             strategy=strategy,
-            rounds=math.ceil(math.log2(int(degree.max(initial=1)) + 1)),
+            rounds=rounds_of(int(degree.max(initial=1))),
             bits=tf.constant(bits, tf.uint32),
             words=words,
         )
@@ -126,8 +123,9 @@ class Negatives(tf.experimental.ExtensionType):
         return self._contains(user[:, None], item[None, :])
 
     def _uniform(self, user: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        begin = tf.gather(self.start, user)[..., None]
-        end = tf.gather(self.start, user + 1)[..., None]
+        place = self._place(user)
+        begin = tf.gather(self.start, place)[..., None]
+        end = tf.gather(self.start, place + 1)[..., None]
         free = tf.cast(self.n_items - (end - begin), tf.uint32)
         rank = tf.cast(_bits(user, (self.count,), seed, 0) % free, tf.int32)
         # the first positive that has more than `rank` unseen items before it
@@ -138,7 +136,11 @@ class Negatives(tf.experimental.ExtensionType):
         )
         return rank + (low - begin)
 
+    def _place(self, user: tf.Tensor) -> tf.Tensor:
+        return user if self.stride == 1 else user // self.stride
+
     def _contains(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        user = self._place(user)
         if self.words:
             word = tf.gather(self.bits, user * self.words + item // 32)
             shifted = tf.bitwise.right_shift(word, tf.cast(item % 32, tf.uint32))
@@ -164,6 +166,29 @@ class Negatives(tf.experimental.ExtensionType):
         return tf.while_loop(
             lambda *_: True, stride, (begin, first), maximum_iterations=self.rounds
         )[0]
+
+
+def check_choice(count: int, strategy: str) -> None:
+    """Refuses a number of negatives or a strategy that there is not."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {STRATEGIES}. Received: {strategy!r}")
+    if count < 0:
+        raise ValueError(f"negatives must be 0 or more. Received: {count}")
+
+
+def share_tables(share: np.ndarray, strategy: str) -> dict[str, tf.Tensor]:
+    """The fields `share`, `keep` and `alias` of `Negatives`, from shares `(items,)`."""
+    table = _alias_table(share) if strategy == "popularity" else (np.zeros(0),) * 2
+    return {
+        "share": tf.constant(share, tf.float32),
+        "keep": tf.constant(np.floor(table[0] * (2**32 - 1)), tf.uint32),
+        "alias": tf.constant(table[1], tf.int32),
+    }
+
+
+def rounds_of(degree: int) -> int:
+    """How many halvings a search among `degree` positives needs."""
+    return math.ceil(math.log2(degree + 1))
 
 
 def _packed(seen: sparse.csr_matrix) -> tuple[np.ndarray, int]:

@@ -71,6 +71,35 @@ def seconds(column: Column, unit: str | None = None) -> tuple[np.ndarray, np.nda
     return np.floor(np.where(bad, 0, values) / UNITS[unit]).astype(np.int64), bad
 
 
+def unit_of(column: Column) -> str | None:
+    """Tells in which unit `seconds` takes a column to be.
+
+    Args:
+        column: Numbers, dates or text of shape `(n,)`.
+
+    Returns:
+        `"date"`, `"s"`, `"ms"`, `"us"`, `"ns"`, or None where nothing tells: there is no time, or
+        zeros alone.
+
+    Raises:
+        DataError: As `seconds`.
+
+    Example:
+        >>> unit_of(np.array([881_250_949_000])), unit_of(np.array(["2024-03-01"]))
+        ('ms', 'date')
+    """
+    values = _arrow(column)
+    kind = values.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "date"
+    if _is_text(kind) and _looks_like_dates(values):
+        return "date"
+    whole = _integers(column)
+    numbers = _floats(column) if whole is None else whole
+    bad = ~(np.abs(numbers) < 2.0**63)
+    return _unit(numbers, bad) if (numbers[~bad] != 0).any() else None
+
+
 def _unit(values: np.ndarray, bad: np.ndarray) -> str:
     good = values[~bad] if bad.any() else values
     if good.size and good.min() > 0 and good.max() < _LARGEST["s"]:

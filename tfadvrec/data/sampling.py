@@ -10,10 +10,14 @@ from tfadvrec.data.checks import DataError
 from tfadvrec.data.epochs import Epochs
 from tfadvrec.data.interactions import Interactions
 from tfadvrec.data.negatives import Negatives
+from tfadvrec.data.sharded.sharded_log import ShardedLog
+from tfadvrec.data.sharded.streaming import streamed
+
+Log = Interactions | ShardedLog
 
 
 def pairs(
-    log: Interactions,
+    log: Log,
     *,
     batch_size: int,
     negatives: int = 1,
@@ -26,16 +30,19 @@ def pairs(
 
     One pass over the dataset is one epoch: every interaction once, in an order of its own,
     with fresh negatives. The last incomplete batch of an epoch is dropped. The same seed gives
-    the same batches, whether blocks are used or not.
+    the same batches, whether blocks are used or not. A `ShardedLog` is read shard by shard, in an
+    order of its own each epoch: a batch is of one shard, and of every shard the last incomplete
+    batch is dropped.
 
     Args:
-        log: The training interactions.
+        log: The training interactions, in memory or prepared.
         batch_size: Positives in a batch.
         negatives: Negatives for each positive.
         strategy: `"uniform"` over the items that the user has not seen, or `"popularity"`:
             in proportion to the items' training counts, unseen items only.
         weight: `(len(log),)`, how much each interaction's loss counts; it becomes Keras's
-            `sample_weight`, the third part of a batch. None gives no third part.
+            `sample_weight`, the third part of a batch. None gives no third part. Not for a
+            `ShardedLog`.
         seed: What order and negatives are drawn from.
         block: Batches in a `Block` (at most an epoch); None gives plain batches.
 
@@ -51,12 +58,11 @@ def pairs(
     >>> inputs["item_id"].shape, labels.numpy().tolist()
     (TensorShape([2, 2]), [[1.0, 0.0], [1.0, 0.0]])
     """
-    drawn = Negatives.of(log, count=negatives, strategy=strategy)
-    return _dataset(log, None, weight, drawn, "pairs", batch_size, seed, block)
+    return _dataset(log, "pairs", False, weight, (negatives, strategy), batch_size, seed, block)
 
 
 def points(
-    log: Interactions,
+    log: Log,
     *,
     batch_size: int,
     negatives: int = 1,
@@ -87,15 +93,14 @@ def points(
     """
     if target not in ("implicit", "rating"):
         raise ValueError(f"target must be 'implicit' or 'rating'. Received: {target!r}")
-    if target == "rating" and log.rating is None:
+    rated, drawn = target == "rating", (negatives, strategy)
+    if rated and not _has_ratings(log):
         raise DataError("target='rating' needs a log with ratings; this log has none.")
-    label = None if target == "implicit" else log.rating
-    drawn = Negatives.of(log, count=negatives, strategy=strategy)
-    return _dataset(log, label, weight, drawn, "points", batch_size, seed, block)
+    return _dataset(log, "points", rated, weight, drawn, batch_size, seed, block)
 
 
 def in_batch(
-    log: Interactions,
+    log: Log,
     *,
     batch_size: int,
     weight: np.ndarray | None = None,
@@ -118,28 +123,62 @@ def in_batch(
         accidental hits: candidates that are positives of that user. `sampling_probability` is
         the item's share of the training interactions, for the logQ correction.
     """
-    drawn = Negatives.of(log, count=0)
-    return _dataset(log, None, weight, drawn, "in_batch", batch_size, seed, block)
+    return _dataset(log, "in_batch", False, weight, (0, "uniform"), batch_size, seed, block)
+
+
+def _has_ratings(log: Log) -> bool:
+    return "rating" in log.columns if isinstance(log, ShardedLog) else log.rating is not None
 
 
 def _dataset(
-    log: Interactions,
-    label: np.ndarray | None,
-    weight: np.ndarray | None,
-    negatives: Negatives,
+    log: Log,
     kind: str,
+    rated: bool,
+    weight: np.ndarray | None,
+    drawn: tuple[int, str],
     batch_size: int,
     seed: int,
     block: int | None,
 ) -> tf.data.Dataset:
     """Blocks of an epoch, one after the other, or the batches that they hold."""
+    if block is not None and block < 1:
+        raise ValueError(f"block must be 1 or more batches. Received: {block}")
+    if not isinstance(log, ShardedLog):
+        negatives = Negatives.of(log, count=drawn[0], strategy=drawn[1])
+        return _in_memory(log, kind, rated, weight, negatives, batch_size, seed, block)
+    if weight is not None:
+        raise ValueError(
+            "weight: a ShardedLog takes no array of weights, which would be as long as the log. "
+            "Load the part into memory (log.load()), or train without weights."
+        )
+    return streamed(
+        log,
+        kind,
+        rated=rated,
+        negatives=drawn[0],
+        strategy=drawn[1],
+        batch_size=batch_size,
+        seed=seed,
+        block=block,
+    )
+
+
+def _in_memory(
+    log: Interactions,
+    kind: str,
+    rated: bool,
+    weight: np.ndarray | None,
+    negatives: Negatives,
+    batch_size: int,
+    seed: int,
+    block: int | None,
+) -> tf.data.Dataset:
     if not 0 < batch_size <= len(log):
         raise DataError(
             f"batch_size must lie between 1 and the {len(log)} interactions of the log "
             f"(the last incomplete batch is dropped). Received: {batch_size}"
         )
-    if block is not None and block < 1:
-        raise ValueError(f"block must be 1 or more batches. Received: {block}")
+    label = log.rating if rated else None
     parts = [None if part is None else np.asarray(part, np.float32) for part in (label, weight)]
     if weight is not None and parts[1].shape != (len(log),):
         raise ValueError(

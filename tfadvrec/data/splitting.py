@@ -108,7 +108,7 @@ def by_time(log: Interactions, *, validation: float = 0.1, test: float = 0.1) ->
         >>> [len(part) for part in by_time(log, validation=0.2, test=0.2)]
         [6, 2, 2]
     """
-    _shares(validation, test)
+    check_shares(validation, test)
     _not_empty(log)
     if log.time is None:
         raise DataError(f"{log.name}: by_time needs times, and this log has none. Use by_ratio.")
@@ -157,7 +157,7 @@ def by_ratio(
         >>> [len(part) for part in by_ratio(log)]
         [9, 1, 1]
     """
-    _shares(validation, test)
+    check_shares(validation, test)
     _not_empty(log)
     order = _by_user(log, np.random.default_rng(seed).permutation(len(log)))
     counts = np.bincount(log.user, minlength=log.n_users)
@@ -261,7 +261,8 @@ def _split(log: Interactions, validation: np.ndarray | None, test: np.ndarray) -
     )
 
 
-def _shares(validation: float, test: float) -> None:
+def check_shares(validation: float, test: float) -> None:
+    """Refuses shares that leave nothing for train."""
     if not (0 <= validation < 1 and 0 < test < 1 and validation + test < 1):
         raise ValueError(
             "validation and test: expected shares between 0 and 1 that leave some for train, got "

@@ -55,7 +55,7 @@ def encode(column: pa.ChunkedArray | pa.Array | np.ndarray, name: str = "id") ->
         >>> encode(np.array(["1", 1, 1.0, "b"], dtype=object)).ids
         array(['1', 'b'], dtype='<U1')
     """
-    values, codes = _distinct(column)
+    values, codes = distinct(column)
     used = _used(codes, len(values))
     merged: list[tuple[str, ...]] = []
     if isinstance(values, np.ndarray) and values.dtype.kind == "i":
@@ -76,7 +76,7 @@ def encode(column: pa.ChunkedArray | pa.Array | np.ndarray, name: str = "id") ->
     return Encoded(ids, taken(table, codes), merged)
 
 
-def _distinct(
+def distinct(
     column: pa.ChunkedArray | pa.Array | np.ndarray,
 ) -> tuple[pa.Array | np.ndarray, np.ndarray]:
     """Returns the distinct values and, for each entry, which of them it is (-1: none).

@@ -1,0 +1,1 @@
+"""Logs larger than memory: prepared shard by shard, and trained on while they are read."""
