@@ -169,6 +169,7 @@ def streamed(
             key,
             negatives=positives.negatives(start, items),
             kind=kind,
+            per_epoch=epochs.steps,
         ),
         batches=block is None,
     )
