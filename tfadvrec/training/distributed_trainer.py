@@ -87,7 +87,9 @@ class DistributedTrainer:
         model = self.model
         first = self._begin(x)
         batches, steps = self._batches(x, steps_per_epoch, epochs_done=first)
-        held_out = validation_data is not None and self._batches(validation_data, validation_steps)
+        held_out = validation_data is not None and self._batches(
+            validation_data, validation_steps, epochs_done=first
+        )
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             shown = bool(verbose) and self.is_chief
             callbacks = keras.callbacks.CallbackList(
