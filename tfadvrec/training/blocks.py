@@ -13,7 +13,7 @@ from tfadvrec.data.row_block import RowBlock
 from tfadvrec.data.sequence_block import SequenceBlock
 from tfadvrec.training.frozen import optimized_variables, trainable_state
 from tfadvrec.training.gradients import ready
-from tfadvrec.training.sharing import can_be_shared, check_strategy, plain_batches, shared_out
+from tfadvrec.training.replica_training import ReplicaTraining
 
 BLOCKS = (Block, RowBlock, SequenceBlock)
 SPECS = tuple(kind.Spec for kind in BLOCKS)
@@ -54,7 +54,7 @@ def run_block(
     return model.get_metrics_result()
 
 
-class BlockTraining:
+class BlockTraining(ReplicaTraining):
     """Mixed into a `keras.Model`: `fit` takes blocks as well as batches, and merges rows.
 
     The gradient of a table is summed over the repeated rows of a batch before the optimizer
@@ -69,19 +69,11 @@ class BlockTraining:
     _jit_asked: bool | str | None = "auto"
     _in_compiled_block = False
     _compiled_for: tuple[Any, Any] | None = None
-    _shapes_seen = False
     _traced_with: tuple[Any, ...] | None = None
 
     def compile(self, *positional: Any, **options: Any) -> None:
         """As in Keras; on several replicas nothing is compiled by XLA."""
-        check_strategy(self.distribute_strategy)
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            if options.get("jit_compile", "auto") is True:
-                raise ValueError(
-                    "jit_compile=True does not work on several replicas: XLA cannot compile what "
-                    "they tell each other. Leave it out."
-                )
-            options["jit_compile"] = False
+        self._check_for_replicas(options)
         self._jit_asked, self._compiled_for = options.get("jit_compile", "auto"), None
         with self.distribute_strategy.scope():
             super().compile(*positional, **options)
@@ -99,11 +91,7 @@ class BlockTraining:
         `UserWarning` says why, and blocks run uncompiled with the same results;
         `compile(jit_compile=True)` makes it an error.
         """
-        if self.distribute_strategy.extended._in_multi_worker_mode():
-            raise ValueError(
-                "Keras's fit does not run on several workers. Call "
-                "tfadvrec.training.DistributedTrainer(model).fit(...) in each of them."
-            )
+        self._check_for_workers()
         self._prepare_step()
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
@@ -117,6 +105,11 @@ class BlockTraining:
             held_out = options["validation_data"]
             options["validation_data"] = self._shared_out(held_out, options, "validation_steps")
         return super().fit(x, y, *positional, **options)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As in Keras; what is trainable now is what the step trains, compiled before or not."""
+        self._prepare_step()
+        return super().make_train_function(force)
 
     def _prepare_step(self) -> None:
         """Makes the optimizers' variables, and forgets a step that was traced for other weights."""
@@ -145,60 +138,6 @@ class BlockTraining:
             layer.built or type(layer).build is keras.Layer.build
             for layer in self._flatten_layers(include_self=False)
         )
-
-    def make_train_function(self, force: bool = False) -> Any:
-        """As in Keras, for what is trainable now; on replicas the host says which step is next."""
-        self._prepare_step()
-        if self._replicas == 1:
-            return super().make_train_function(force)
-        if force or self.train_function is None:
-            self.train_function = self._led_by_the_host()
-        return self.train_function
-
-    def next_step(self) -> Callable[[Any], Mapping[str, tf.Tensor]]:
-        """The step that the next batch is for; a model of several overrides it."""
-        return self.train_step
-
-    def _led_by_the_host(self) -> Callable[[Any], Any]:
-        made: dict[Any, Callable[[Any], Any]] = {}
-
-        def function(iterator: Any) -> Any:
-            step = self.next_step()
-            if step not in made:
-                made[step] = self._make_function(step)
-            return made[step](iterator)
-
-        return function
-
-    @property
-    def _replicas(self) -> int:
-        return self.distribute_strategy.num_replicas_in_sync
-
-    def _shared_out(self, data: Any, options: dict[str, Any], steps: str) -> Any:
-        """Batches of one size shared out among the replicas; other data is left to Keras."""
-        if self._replicas == 1 or not can_be_shared(data):
-            return data
-        if self.steps_per_execution > 1:
-            raise ValueError("steps_per_execution must be 1 on several replicas.")
-        batches, per_epoch = plain_batches(data)
-        if options.get(steps) is None:
-            options[steps] = per_epoch
-        shared = shared_out(batches, self.distribute_strategy)
-        with self.distribute_strategy.scope():
-            self.build_on(keras.tree.map_structure(_zeros, batches.element_spec))
-        self._shapes_seen = True
-        return shared
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """As in Keras, which takes the mean of the replicas' shares: text has none."""
-        if self._distribute_strategy is None or self._shapes_seen:
-            return
-        if iterator is not None:
-            shares = next(next(iter(iterator))[-1])
-            local = self.distribute_strategy.experimental_local_results
-            data_batch = keras.tree.map_structure(lambda share: local(share)[0], shares)
-        with self.distribute_strategy.scope():
-            self.build_on(data_batch)
 
     def _one_iterator(self, blocks: tf.data.Dataset, options: dict[str, Any]) -> tf.data.Dataset:
         """One iterator for all epochs: making one costs as much as training on 20,000 rows."""
@@ -320,10 +259,6 @@ class BlockTraining:
         before it.
         """
         self._symbolic_build(data_batch=data)
-
-
-def _zeros(spec: tf.TensorSpec) -> tf.Tensor:
-    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)
 
 
 def _no_steps(spec: Any) -> Block | RowBlock | SequenceBlock:

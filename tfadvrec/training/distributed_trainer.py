@@ -8,7 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfadvrec.training.checkpoints import Checkpoints
-from tfadvrec.training.sharing import can_be_shared, check_strategy, plain_batches, shared_out
+from tfadvrec.training.sharing import (
+    can_be_shared,
+    check_strategy,
+    plain_batches,
+    shared_out,
+    zeros,
+)
 
 
 class DistributedTrainer:
@@ -144,7 +150,7 @@ class DistributedTrainer:
     def _build(self, x: Any) -> None:
         model = self.model
         data = plain_batches(x)[0] if can_be_shared(x) else x
-        sample = keras.tree.map_structure(_zeros, data.element_spec)
+        sample = keras.tree.map_structure(zeros, data.element_spec)
         with self.strategy.scope():
             build = getattr(model, "build_on", None) or (
                 lambda data: model._symbolic_build(data_batch=data)
@@ -216,7 +222,3 @@ class DistributedTrainer:
         """Metrics over all workers: each asks for them at the same time."""
         found = self.model.get_metrics_result()
         return {name: float(np.asarray(value)) for name, value in found.items()}
-
-
-def _zeros(spec: tf.TensorSpec) -> tf.Tensor:
-    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)

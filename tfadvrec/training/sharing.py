@@ -129,3 +129,8 @@ def _cut(part: tf.Tensor, replicas: int) -> tf.Tensor:
     cut = tf.reshape(part, shape)
     each = None if part.shape[0] is None else part.shape[0] // replicas
     return tf.ensure_shape(cut, [replicas, each, *part.shape[1:]])
+
+
+def zeros(spec: tf.TensorSpec) -> tf.Tensor:
+    """A tensor of a dataset's shapes, 1 where they are open."""
+    return tf.zeros([1 if size is None else size for size in spec.shape], spec.dtype)

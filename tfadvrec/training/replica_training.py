@@ -1,0 +1,98 @@
+"""Training steps on several replicas behind Keras's `fit`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadvrec.training.sharing import (
+    can_be_shared,
+    check_strategy,
+    plain_batches,
+    shared_out,
+    zeros,
+)
+
+
+class ReplicaTraining:
+    """Mixed into a `keras.Model`: under a strategy, `fit` does what it does on one device.
+
+    Global batches are cut into equal shares with what their rows have in common whole, and a model
+    of several steps says on the host which one is next (`next_step`): replicas cannot talk to each
+    other inside a branch.
+    """
+
+    _shapes_seen = False
+
+    def _check_for_replicas(self, options: dict[str, Any]) -> None:
+        """Refuses what does not work on several replicas; XLA is left out of `options`."""
+        check_strategy(self.distribute_strategy)
+        if self._replicas == 1:
+            return
+        if options.get("jit_compile", "auto") is True:
+            raise ValueError(
+                "jit_compile=True does not work on several replicas: XLA cannot compile what they "
+                "tell each other. Leave it out."
+            )
+        options["jit_compile"] = False
+
+    def _check_for_workers(self) -> None:
+        if self.distribute_strategy.extended._in_multi_worker_mode():
+            raise ValueError(
+                "Keras's fit does not run on several workers. Call "
+                "tfadvrec.training.DistributedTrainer(model).fit(...) in each of them."
+            )
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """As in Keras; on several replicas the host says which step is next."""
+        if self._replicas == 1:
+            return super().make_train_function(force)
+        if force or self.train_function is None:
+            self.train_function = self._led_by_the_host()
+        return self.train_function
+
+    def next_step(self) -> Callable[[Any], Mapping[str, tf.Tensor]]:
+        """The step that the next batch is for; a model of several overrides it."""
+        return self.train_step
+
+    def _led_by_the_host(self) -> Callable[[Any], Any]:
+        made: dict[Any, Callable[[Any], Any]] = {}
+
+        def function(iterator: Any) -> Any:
+            step = self.next_step()
+            if step not in made:
+                made[step] = self._make_function(step)
+            return made[step](iterator)
+
+        return function
+
+    @property
+    def _replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def _shared_out(self, data: Any, options: dict[str, Any], steps: str) -> Any:
+        """Batches of one size shared out among the replicas; other data is left to Keras."""
+        if self._replicas == 1 or not can_be_shared(data):
+            return data
+        if self.steps_per_execution > 1:
+            raise ValueError("steps_per_execution must be 1 on several replicas.")
+        batches, per_epoch = plain_batches(data)
+        if options.get(steps) is None:
+            options[steps] = per_epoch
+        shared = shared_out(batches, self.distribute_strategy)
+        with self.distribute_strategy.scope():
+            self.build_on(keras.tree.map_structure(zeros, batches.element_spec))
+        self._shapes_seen = True
+        return shared
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """As in Keras, which takes the mean of the replicas' shares: text has none."""
+        if self._distribute_strategy is None or self._shapes_seen:
+            return
+        if iterator is not None:
+            shares = next(next(iter(iterator))[-1])
+            local = self.distribute_strategy.experimental_local_results
+            data_batch = keras.tree.map_structure(lambda share: local(share)[0], shares)
+        with self.distribute_strategy.scope():
+            self.build_on(data_batch)
