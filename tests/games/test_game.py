@@ -29,6 +29,17 @@ def test_blocks_and_plain_batches_give_the_same_weights(make_game, plane):
     np.testing.assert_allclose(ends[0], ends[1], atol=1e-4)
 
 
+def test_each_optimizer_knows_its_own_side_alone(make_game, plane):
+    for block in (None, 2):
+        game = make_game()
+        game.fit(batches(plane[:64], block), verbose=0)
+        for optimizer, variables in (
+            (game.optimizer, game.discriminator_variables),
+            (game.generator_optimizer, game.generator_variables),
+        ):
+            assert [id(v) for v in optimizer._trainable_variables] == [id(v) for v in variables]
+
+
 def test_a_step_of_one_side_leaves_the_other_as_it_was(make_game, plane):
     game = make_game(Hinge(), discriminator_steps=3, network={"batch_norm": True})
     game.build_on({"x": plane[:32]})

@@ -275,9 +275,15 @@ class Game(BlockTraining, keras.Model):
         """Makes the variables of networks, optimizers and metrics, from the shapes of a batch."""
         with self.distribute_strategy.scope():
             Rehearsal(self._rehearse).hold(unwrapped(data))
-            self.generator_optimizer.build(self.generator_variables)
-            self.optimizer.build(self.discriminator_variables)
+            for optimizer, variables in self._optimized():
+                optimizer.build(variables)
         self.built = True
+
+    def _optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        return [
+            (self.generator_optimizer, self.generator_variables),
+            (self.optimizer, self.discriminator_variables),
+        ]
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Trains the discriminator on a batch, and the generator when it is its turn."""

@@ -92,7 +92,7 @@ class BlockTraining(ReplicaTraining):
         `compile(jit_compile=True)` makes it an error.
         """
         self._check_for_workers()
-        self._prepare_step()
+        self._forget_stale_step()
         if isinstance(x, tf.data.Dataset):
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, SPECS):
@@ -104,17 +104,17 @@ class BlockTraining(ReplicaTraining):
         if "validation_data" in options:
             held_out = options["validation_data"]
             options["validation_data"] = self._shared_out(held_out, options, "validation_steps")
+        self._build_optimizers()
         return super().fit(x, y, *positional, **options)
 
     def make_train_function(self, force: bool = False) -> Any:
         """As in Keras; what is trainable now is what the step trains, compiled before or not."""
-        self._prepare_step()
+        self._build_optimizers()
+        self._forget_stale_step()
         return super().make_train_function(force)
 
-    def _prepare_step(self) -> None:
-        """Makes the optimizers' variables, and forgets a step that was traced for other weights."""
-        if getattr(self, "optimizer", None) is not None and self._all_made():
-            self._build_optimizers()
+    def _forget_stale_step(self) -> None:
+        """Forgets a step that was traced when other weights were trainable."""
         now = trainable_state(self)
         if self._traced_with != now:
             self.train_function = None
@@ -126,10 +126,13 @@ class BlockTraining(ReplicaTraining):
 
     def _build_optimizers(self) -> None:
         """Makes the optimizers' variables; a step that makes some is traced twice."""
+        if getattr(self, "optimizer", None) is None or not self._all_made():
+            return
         unbuilt = [both for both in self._optimized() if not both[0].built]
         if unbuilt:
             with self.distribute_strategy.scope():
                 for optimizer, variables in unbuilt:
+                    self._check_scope(optimizer)
                     optimizer.build(variables)
 
     def _all_made(self) -> bool:

@@ -37,6 +37,16 @@ class ReplicaTraining:
             )
         options["jit_compile"] = False
 
+    def _check_scope(self, optimizer: keras.optimizers.Optimizer) -> None:
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        made_in = getattr(inner, "_distribution_strategy", self.distribute_strategy)
+        if made_in is not self.distribute_strategy:
+            name = type(self.distribute_strategy).__name__
+            raise ValueError(
+                f"the optimizer {type(inner).__name__} was made outside the scope of the model's "
+                f"{name}. Make it inside, like the model: with strategy.scope(): ..."
+            )
+
     def _check_for_workers(self) -> None:
         if self.distribute_strategy.extended._in_multi_worker_mode():
             raise ValueError(

@@ -94,7 +94,8 @@ class Distillation(ModelTraining):
             )
         vars(self)["teacher"] = teacher  # past Keras's tracking: no part of this model
         self.weight, self.temperature = float(weight), float(temperature)
-        self._distillation_tracker = keras.metrics.Mean(name="distillation_loss")
+        with self.distribute_strategy.scope():
+            self._distillation_tracker = keras.metrics.Mean(name="distillation_loss")
         self.trackers = [self._distillation_tracker]
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
