@@ -53,6 +53,8 @@ def test_ignored_candidates_take_no_part():
 class Vectors:
     """Rows that are the inputs of a linear softmax."""
 
+    per_example = False
+
     def __init__(self, values):
         self.before = self.now = tf.constant(values)
 

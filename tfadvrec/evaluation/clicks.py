@@ -133,6 +133,8 @@ def attacked_logits(
 class _Vectors:
     """The field vectors of a batch, a row an impression."""
 
+    name, per_example = "field vectors", True
+
     def __init__(self, vectors: tf.Tensor) -> None:
         self.vectors, self.moved = vectors, vectors
         self.before = self.flat(vectors)
