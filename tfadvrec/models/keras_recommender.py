@@ -121,7 +121,7 @@ class KerasRecommender(Recommender):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "KerasRecommender":
-        raise NotImplementedError(
+        raise TypeError(
             "KerasRecommender holds functions, which are not stored. Load the model inside with "
             "keras.saving.load_model, and make the KerasRecommender around it again."
         )
