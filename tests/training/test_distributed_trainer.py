@@ -122,6 +122,29 @@ def test_stops_and_calls_back_as_fit_does(blocks_log):
     assert trainer.evaluate(once) == pytest.approx(expected, rel=1e-5)
 
 
+def test_any_keras_model_trains_as_in_fit():
+    x = np.random.default_rng(0).normal(size=(48, 3)).astype(np.float32)
+    found = []
+    for drive in (False, True):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile(keras.optimizers.Adam(0.01), loss="mse", metrics=["mae"])
+        data = tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(12)
+        options = {"epochs": 3, "validation_data": data, "verbose": 0}
+        history = (
+            DistributedTrainer(model).fit(data, **options)
+            if drive
+            else model.fit(data, shuffle=False, **options)
+        )
+        found.append((model.get_weights(), history.history))
+    for one, other in zip(*(weights for weights, _ in found), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert set(found[0][1]) == set(found[1][1]) == {"loss", "mae", "val_loss", "val_mae"}
+    for key, values in found[0][1].items():
+        assert found[1][1][key] == pytest.approx(values, rel=1e-5), key
+
+
 def test_goes_on_where_an_earlier_run_has_ended(blocks_log, tmp_path):
     def data():
         return tar.data.pairs(blocks_log, batch_size=30, seed=0, block=2)
