@@ -57,7 +57,8 @@ needs_tfrs = pytest.mark.skipif(
 
 def environment(*folders):
     """That of a process of its own with the variable set."""
-    kept = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    dropped = ("KERAS_BACKEND", "PYTEST_ADDOPTS")  # options of the pytest outside
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     path = os.pathsep.join(str(folder) for folder in (ROOT, *folders))
     return {**kept, **quiet, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": path}

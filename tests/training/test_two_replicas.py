@@ -1,5 +1,6 @@
 """Two replicas against one device, in a process of its own: devices are made before all else."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,6 +12,7 @@ def test_two_replicas_agree_with_one_device():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     done = subprocess.run(
         [*command, "-o", "addopts=--import-mode=importlib", str(HERE / "two_replicas.py")],
+        env={**os.environ, "PYTEST_ADDOPTS": ""},  # options of the pytest outside
         check=False,
         capture_output=True,
         text=True,

@@ -254,7 +254,7 @@ def test_adversarial_negatives_take_turns_on_replicas_too(both, log):
 def test_what_cannot_be_is_refused(strategy, log):
     with strategy.scope():
         model = matrix()()
-        with pytest.raises(ValueError, match="jit_compile=True does not work on several replicas"):
+        with pytest.raises(ValueError, match="jit_compile=True does not work under a strategy"):
             model.compile("sgd", loss=BPR(), jit_compile=True)
         model.compile("sgd", loss=BPR())
         other = matrix()()

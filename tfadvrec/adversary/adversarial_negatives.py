@@ -171,7 +171,7 @@ class AdversarialNegatives(ModelTraining):
 
     def next_step(self) -> Any:
         """Whose turn it is must be known before replicas talk to each other."""
-        if self._replicas == 1:
+        if not self._distributed:
             return self.train_step
         return self._of_adversary if bool(self._turns.adversary.numpy()) else self._of_model
 

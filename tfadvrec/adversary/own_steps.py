@@ -4,8 +4,6 @@ import warnings
 
 import keras
 
-from tfadvrec.training.blocks import BlockTraining
-
 
 def check_own_steps(model: keras.Model) -> None:
     """Refuses a `train_step` whose loss nobody knows, and warns of steps that will not run.
@@ -43,8 +41,6 @@ def check_own_steps(model: keras.Model) -> None:
 
 
 def _own(model: keras.Model, name: str) -> bool:
-    """Whether a class has written a method that Keras and this package have too."""
-    return not any(
-        getattr(type(model), name) is getattr(known, name, None)
-        for known in (keras.Model, BlockTraining)
-    )
+    """Whether a class outside Keras and this package has written a method that they have too."""
+    writer = next(kind for kind in type(model).__mro__ if name in vars(kind))
+    return writer.__module__.split(".")[0] not in ("keras", "tfadvrec")

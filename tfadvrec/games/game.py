@@ -291,7 +291,7 @@ class Game(BlockTraining, keras.Model):
 
     def next_step(self) -> Any:
         """Whose turn it is must be known before replicas talk to each other."""
-        if self._replicas == 1:
+        if not self._distributed:
             return self.train_step
         steps = int(self.discriminator_steps.numpy())
         return self._of_both if int(self.turn.numpy()) % steps == steps - 1 else self._of_one

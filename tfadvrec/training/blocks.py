@@ -97,7 +97,7 @@ class BlockTraining(ReplicaTraining):
             options.setdefault("shuffle", False)
             if isinstance(x.element_spec, SPECS):
                 x = _class_weighted(x, options.pop("class_weight", None))
-            if isinstance(x.element_spec, SPECS) and self._replicas == 1:
+            if isinstance(x.element_spec, SPECS) and not self._distributed:
                 self._compile_blocks(x.element_spec, "train")
                 x = self._one_iterator(x, options)
             x = self._shared_out(x, options, "steps_per_epoch")
@@ -154,7 +154,7 @@ class BlockTraining(ReplicaTraining):
         """As in Keras; blocks are compiled first, as in `fit`."""
         self._settle()
         blocks = isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, SPECS)
-        if blocks and self._replicas == 1:
+        if blocks and not self._distributed:
             self._compile_blocks(x.element_spec, "test")
         x = self._shared_out(x, options, "steps")
         return super().evaluate(x, y, *positional, **options)

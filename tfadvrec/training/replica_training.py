@@ -28,11 +28,11 @@ class ReplicaTraining:
     def _check_for_replicas(self, options: dict[str, Any]) -> None:
         """Refuses what does not work on several replicas; XLA is left out of `options`."""
         check_strategy(self.distribute_strategy)
-        if self._replicas == 1:
+        if not self._distributed:
             return
         if options.get("jit_compile", "auto") is True:
             raise ValueError(
-                "jit_compile=True does not work on several replicas: XLA cannot compile what they "
+                "jit_compile=True does not work under a strategy: XLA cannot compile what replicas "
                 "tell each other. Leave it out."
             )
         options["jit_compile"] = False
@@ -56,7 +56,7 @@ class ReplicaTraining:
 
     def make_train_function(self, force: bool = False) -> Any:
         """As in Keras; on several replicas the host says which step is next."""
-        if self._replicas == 1:
+        if not self._distributed:
             return super().make_train_function(force)
         if force or self.train_function is None:
             self.train_function = self._led_by_the_host()
@@ -78,12 +78,13 @@ class ReplicaTraining:
         return function
 
     @property
-    def _replicas(self) -> int:
-        return self.distribute_strategy.num_replicas_in_sync
+    def _distributed(self) -> bool:
+        """Whether a strategy runs the steps, be it of one replica: no loop can be inside them."""
+        return self._distribute_strategy is not None
 
     def _shared_out(self, data: Any, options: dict[str, Any], steps: str) -> Any:
         """Batches of one size shared out among the replicas; other data is left to Keras."""
-        if self._replicas == 1 or not can_be_shared(data):
+        if not self._distributed or not can_be_shared(data):
             return data
         if self.steps_per_execution > 1:
             raise ValueError("steps_per_execution must be 1 on several replicas.")
