@@ -258,9 +258,8 @@ def test_what_cannot_be_is_refused(strategy, log):
             model.compile("sgd", loss=BPR(), jit_compile=True)
         model.compile("sgd", loss=BPR())
         other = matrix()()
-    other.compile(keras.optimizers.Adam(), loss=BPR())
     with pytest.raises(ValueError, match="the optimizer Adam was made outside the scope"):
-        other.fit(pairs(log, batch_size=20), verbose=0)
+        other.compile(keras.optimizers.Adam(), loss=BPR())
     with pytest.raises(ValueError, match="21 rows cannot be shared out evenly among 2 replicas"):
         model.fit(pairs(log, batch_size=21, block=3), verbose=0)
 

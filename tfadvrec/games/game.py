@@ -243,6 +243,7 @@ class Game(BlockTraining, keras.Model):
             raise ValueError("averaging (use_ema=True) is for the generator's optimizer only.")
         with self.distribute_strategy.scope():
             self.generator_optimizer = self._scaled(keras.optimizers.get(generator_optimizer))
+        self._check_scope(self.generator_optimizer)
         self.game_loss = loss or NonSaturating()
         self.generator_steps = int(generator_steps)
         self.adversarial_weight = float(adversarial_weight)

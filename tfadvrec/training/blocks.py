@@ -77,6 +77,7 @@ class BlockTraining(ReplicaTraining):
         self._jit_asked, self._compiled_for = options.get("jit_compile", "auto"), None
         with self.distribute_strategy.scope():
             super().compile(*positional, **options)
+        self._check_scope(self.optimizer)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """As in Keras, which leaves this to classes whose `compile` is their own."""
@@ -132,7 +133,6 @@ class BlockTraining(ReplicaTraining):
         if unbuilt:
             with self.distribute_strategy.scope():
                 for optimizer, variables in unbuilt:
-                    self._check_scope(optimizer)
                     optimizer.build(variables)
 
     def _all_made(self) -> bool:

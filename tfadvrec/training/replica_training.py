@@ -37,7 +37,8 @@ class ReplicaTraining:
             )
         options["jit_compile"] = False
 
-    def _check_scope(self, optimizer: keras.optimizers.Optimizer) -> None:
+    def _check_scope(self, optimizer: keras.optimizers.Optimizer | None) -> None:
+        """Refuses an optimizer whose variables would belong to another strategy."""
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         made_in = getattr(inner, "_distribution_strategy", self.distribute_strategy)
         if made_in is not self.distribute_strategy:
