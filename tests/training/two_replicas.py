@@ -251,6 +251,27 @@ def test_adversarial_negatives_take_turns_on_replicas_too(both, log):
         assert two[1][key] == pytest.approx(values, rel=1e-4, abs=1e-6), key
 
 
+def test_pairs_of_a_foreign_model_are_cut_whatever_their_inputs_are_called(both):
+    """A user and an item a row, named as in-batch candidates are; labels tell them apart."""
+    random = np.random.default_rng(0)
+    x = {"user_id": random.integers(0, 9, 40), "item_id": random.integers(0, 7, 40)}
+    y = random.normal(size=(40, 1)).astype("float32")
+
+    def train(scope):
+        with scope():
+            user, item = (keras.Input((), dtype="int32", name=name) for name in x)
+            vectors = [keras.layers.Embedding(9, 4)(user), keras.layers.Embedding(7, 4)(item)]
+            model = keras.Model({"user_id": user, "item_id": item}, keras.layers.Dot(1)(vectors))
+            robust = tar.AdversarialTraining(model, FastGradient(0.1))
+            robust.compile(keras.optimizers.SGD(0.5), loss="mse")
+        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(10, drop_remainder=True)
+        return model, robust.fit(data, epochs=2, verbose=0).history
+
+    one, two = both(train)
+    agree(one[0].get_weights(), two[0].get_weights())
+    assert two[1]["loss"] == pytest.approx(one[1]["loss"], rel=1e-5)
+
+
 def test_what_cannot_be_is_refused(strategy, log):
     with strategy.scope():
         model = matrix()()

@@ -142,6 +142,7 @@ class AdversarialNegatives(ModelTraining):
         with self.distribute_strategy.scope():
             default = keras.optimizers.Adam(5e-5)
             self.adversary_optimizer = keras.optimizers.get(adversary_optimizer or default)
+        self._check_scope(self.adversary_optimizer)
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **options: Any) -> Any:
         """As in Keras; every `interval`-th epoch, over all calls, is the adversary's."""

@@ -47,7 +47,7 @@ class Outputs:
     def __init__(self, model: keras.Model, pattern: str) -> None:
         self.pattern = pattern
         inner = {id(layer): (path, layer) for path, layer in reversed(list(_inside(model, "")))}
-        self.paths = {at: path for at, (path, _) in inner.items() if _named(path, pattern)}
+        self.paths = {at: path for at, (path, _) in inner.items() if named(path, pattern)}
         self.layers = [inner[at][1] for at in self.paths]
         if not self.layers:
             names = sorted({path for path, _ in inner.values()})
@@ -108,8 +108,8 @@ def _inside(layer: keras.layers.Layer, above: str) -> Iterator[tuple[str, keras.
         yield from _inside(inner, path + "/")
 
 
-def _named(path: str, pattern: str) -> bool:
-    """Whether a pattern matches a layer: not by the names of the layers around it alone."""
+def named(path: str, pattern: str) -> bool:
+    """Whether a pattern matches a part of a model: not by the names of what is around it alone."""
     before = path.rfind("/") + 1
     return any(match.end() > before for match in re.finditer(pattern, path))
 

@@ -8,8 +8,6 @@ import tensorflow as tf
 
 ALWAYS_WHOLE = ("shared_id", "shared_probability")
 CANDIDATES = ("item_id", "sampling_probability")
-
-
 SUPPORTED = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
@@ -69,7 +67,7 @@ def shared_out(
     replicas = strategy.num_replicas_in_sync
     parts = keras.tree.flatten_with_path(batches.element_spec)
     common = _in_common(batches.element_spec)
-    kept = [path[-1:] and path[-1] in common for path, _ in parts]
+    kept = [bool(path) and path[-1] in common for path, _ in parts]
     for (_, spec), whole in zip(parts, kept, strict=True):
         rows = spec.shape[0]
         if not whole and rows is not None and rows % replicas:
@@ -116,10 +114,18 @@ def _in_common(spec: Any) -> tuple[str, ...]:
     if not isinstance(inputs, Mapping):
         return ()
     items = inputs.get("item_id")
-    if items is not None and items.shape.rank == 1 and "user_id" in inputs:
+    labels = spec[1] if isinstance(spec, tuple) and len(spec) > 1 else None
+    if items is not None and _every_row_has_all(items, labels):
         return (*ALWAYS_WHOLE, *CANDIDATES)
     catalogue = items is not None and "history" in inputs and items.shape[0] == 1
     return (*ALWAYS_WHOLE, "item_id") if catalogue else ALWAYS_WHOLE
+
+
+def _every_row_has_all(items: tf.TensorSpec, labels: Any) -> bool:
+    """Whether the items of the batch are the candidates of each of its rows."""
+    if items.shape.rank != 1 or not isinstance(labels, tf.TensorSpec):
+        return False
+    return labels.shape.rank == 2 and labels.shape[0] == labels.shape[1] == items.shape[0]
 
 
 def _cut(part: tf.Tensor, replicas: int) -> tf.Tensor:

@@ -1,11 +1,11 @@
 """Freezing: towers, layers and weights that stand still for a while."""
 
-import re
 from collections.abc import Iterator
 
 import keras
 
 from tfadvrec.adversary.model_training import ModelTraining
+from tfadvrec.adversary.outputs import named
 from tfadvrec.training.frozen import is_frozen, mark_frozen, optimized_variables
 
 Part = keras.layers.Layer | keras.Variable
@@ -82,11 +82,11 @@ def unfreeze(model: keras.Model, pattern: str = "") -> list[str]:
             optimizer was built without it.
     """
     frozen, under = unfreezable(model, pattern)
-    trained, named = _trained(model), {id(weight) for _, weight in frozen}
+    trained, chosen = _trained(model), {id(weight) for _, weight in frozen}
     for layer in _leaves(trained):
         own = layer._trainable_variables
-        if is_frozen(layer) and (id(layer) in under or any(id(v) in named for v in own)):
-            still = [v for v in own if id(v) not in named]
+        if is_frozen(layer) and (id(layer) in under or any(id(v) in chosen for v in own)):
+            still = [v for v in own if id(v) not in chosen]
             mark_frozen(layer, False)
             layer.trainable = True
             for weight in still:
@@ -141,7 +141,7 @@ def _found(model: keras.Model, pattern: str) -> tuple[list[tuple[str, keras.Vari
     found: dict[int, tuple[str, keras.Variable]] = {}
     under: set[int] = set()
     for path, part in parts:
-        if not _named(path, pattern):
+        if not named(path, pattern):
             continue
         inner = list(_parts(part, f"{path}/")) if isinstance(part, keras.layers.Layer) else []
         for inside, one in ((path, part), *inner):
@@ -166,12 +166,6 @@ def _parts(layer: keras.layers.Layer, above: str) -> Iterator[tuple[str, Part]]:
         path = above + inner.name
         yield path, inner
         yield from _parts(inner, path + "/")
-
-
-def _named(path: str, pattern: str) -> bool:
-    """Whether a pattern matches a part: not by the names of the layers around it alone."""
-    before = path.rfind("/") + 1
-    return not pattern or any(match.end() > before for match in re.finditer(pattern, path))
 
 
 def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
