@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from tfadvrec import _replicas
 from tfadvrec.training.blocks import BlockTraining, batch_rows
+from tfadvrec.training.inner_files import InnerFiles
 
 
-class ModelTraining(BlockTraining, keras.Model):
+class ModelTraining(InnerFiles, BlockTraining, keras.Model):
     """Trains the model inside: calls, evaluates, saves and exports as that model does.
 
     A subclass overrides `train_on`. Metrics of its own go into `trackers`; they are logged in
@@ -98,22 +99,6 @@ class ModelTraining(BlockTraining, keras.Model):
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(_replicas.unscaled(loss), sample_weight=batch_rows(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def save(self, filepath: Any, **options: Any) -> None:
-        """Saves the model inside."""
-        self.model.save(filepath, **options)
-
-    def save_weights(self, filepath: Any, **options: Any) -> None:
-        """Saves the weights of the model inside."""
-        self.model.save_weights(filepath, **options)
-
-    def load_weights(self, filepath: Any, **options: Any) -> None:
-        """Loads weights into the model inside."""
-        self.model.load_weights(filepath, **options)
-
-    def export(self, filepath: Any, **options: Any) -> None:
-        """Exports the model inside as Keras does; see `tfadvrec.serving` for TF Serving."""
-        self.model.export(filepath, **options)
 
 
 def _traced(model: keras.Model, x: Any) -> None:

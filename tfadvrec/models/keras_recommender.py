@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from tfadvrec.models.baselines.fitting import pick
 from tfadvrec.models.recommender import Recommender, check_rows
+from tfadvrec.training.inner_files import InnerFiles
 
 PAIRS, USERS = 65_536, 1_024  # what the model is given at once by default
 
 
-class KerasRecommender(Recommender):
+class KerasRecommender(InnerFiles, Recommender):
     """Ranks with a Keras model that knows nothing of this package.
 
     `inputs` says what the model is given for rows of users and items, in TensorFlow operations
@@ -125,22 +126,6 @@ class KerasRecommender(Recommender):
             "KerasRecommender holds functions, which are not stored. Load the model inside with "
             "keras.saving.load_model, and make the KerasRecommender around it again."
         )
-
-    def save(self, filepath: Any, **options: Any) -> None:
-        """Saves the model inside."""
-        self.model.save(filepath, **options)
-
-    def save_weights(self, filepath: Any, **options: Any) -> None:
-        """Saves the weights of the model inside."""
-        self.model.save_weights(filepath, **options)
-
-    def load_weights(self, filepath: Any, **options: Any) -> None:
-        """Loads weights into the model inside."""
-        self.model.load_weights(filepath, **options)
-
-    def export(self, filepath: Any, **options: Any) -> None:
-        """Exports the model inside, as Keras does."""
-        self.model.export(filepath, **options)
 
     def _probe(self) -> list[tf.Tensor]:
         """The first and the last row of each side: a call with them makes the variables."""
