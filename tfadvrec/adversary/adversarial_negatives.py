@@ -168,22 +168,6 @@ class AdversarialNegatives(ModelTraining):
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """One step of the model, or of the adversary when it is its turn."""
-        return self._stepped(data, None)
-
-    def next_step(self) -> Any:
-        """Whose turn it is must be known before replicas talk to each other."""
-        if not self._distributed:
-            return self.train_step
-        return self._of_adversary if bool(self._turns.adversary.numpy()) else self._of_model
-
-    def _of_adversary(self, data: Any) -> Mapping[str, tf.Tensor]:
-        return self._stepped(data, True)
-
-    def _of_model(self, data: Any) -> Mapping[str, tf.Tensor]:
-        return self._stepped(data, False)
-
-    def _stepped(self, data: Any, adversary: bool | None) -> Mapping[str, tf.Tensor]:
-        """A step; where it is None, whose turn it is is seen in the step itself."""
         if not self.model.built:
             self.build_on(data)
         self._build_optimizers()  # none can be made inside the branch that one side trains in
@@ -198,14 +182,11 @@ class AdversarialNegatives(ModelTraining):
             scaled = self.optimizer.scale_loss(loss)
         down = tape.gradient(scaled, [v.value for v in self.model.trainable_variables])
         up = tape.gradient(loss, [v.value for v in self._hardness_variables()])
-        sides = (
+        self.branch(
+            self._turns.adversary.value(),
             lambda: self._climb(up, state, before),
             lambda: self._apply(self.optimizer, down, self.model.trainable_variables),
         )
-        if adversary is None:
-            tf.cond(self._turns.adversary.value(), *sides)
-        else:
-            sides[0 if adversary else 1]()
         rows = batch_rows(x)
         self._loss_tracker.update_state(_replicas.unscaled(loss), sample_weight=rows)
         self._divergence.update_state(divergence, sample_weight=rows)
@@ -213,6 +194,10 @@ class AdversarialNegatives(ModelTraining):
             **self.compute_metrics(x, y, scores, sample_weight),
             "hardness_divergence": self._divergence.result(),
         }
+
+    def way(self) -> bool | None:
+        """Under a strategy, whether the adversary has the next step."""
+        return bool(self._turns.adversary.numpy()) if self._distributed else None
 
     def hardness(self, inputs: Mapping[str, Any], labels: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """What the adversary adds to the scores of a batch.

@@ -288,34 +288,21 @@ class Game(BlockTraining, keras.Model):
 
     def train_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Trains the discriminator on a batch, and the generator when it is its turn."""
-        return self._played(data, None)
-
-    def next_step(self) -> Any:
-        """Whose turn it is must be known before replicas talk to each other."""
-        if not self._distributed:
-            return self.train_step
-        steps = int(self.discriminator_steps.numpy())
-        return self._of_both if int(self.turn.numpy()) % steps == steps - 1 else self._of_one
-
-    def _of_both(self, data: Any) -> Mapping[str, tf.Tensor]:
-        return self._played(data, True)
-
-    def _of_one(self, data: Any) -> Mapping[str, tf.Tensor]:
-        return self._played(data, False)
-
-    def _played(self, data: Any, generator: bool | None) -> Mapping[str, tf.Tensor]:
-        """A step; where it is None, whether the generator trains is seen in the step itself."""
         batch, turn = unwrapped(data), self.turn.value
         seed = noise.fold(tf.stack([self.seed, turn]), 0)
         if self.adversarial_weight:
             self._train_discriminator(batch, seed)
-        if generator is None:
-            last = turn % self.discriminator_steps.value == self.discriminator_steps.value - 1
-            tf.cond(last, lambda: self._train_generator(batch, seed), lambda: None)
-        elif generator:
-            self._train_generator(batch, seed)
+        last = turn % self.discriminator_steps.value == self.discriminator_steps.value - 1
+        self.branch(last, lambda: self._train_generator(batch, seed), lambda: None)
         self.turn.assign_add(1)
         return self.get_metrics_result()
+
+    def way(self) -> bool | None:
+        """Under a strategy, whether the generator trains in the next step."""
+        if not self._distributed:
+            return None
+        steps = int(self.discriminator_steps.numpy())
+        return int(self.turn.numpy()) % steps == steps - 1
 
     def test_on(self, data: Any) -> Mapping[str, tf.Tensor]:
         """Both losses on a batch; nothing is trained."""

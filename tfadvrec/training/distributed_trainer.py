@@ -1,6 +1,7 @@
 """Training on several machines, where Keras 3 has no `fit`."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -181,7 +182,7 @@ class DistributedTrainer:
         try:
             for step in range(steps):
                 callbacks.on_train_batch_begin(step)
-                self._step(self._next_step())(iterator)
+                self._train(iterator)
                 callbacks.on_train_batch_end(step, {})
                 if self.model.stop_training:
                     break
@@ -195,9 +196,10 @@ class DistributedTrainer:
                 f"goes on{kept or ' from the start'}."
             ) from why
 
-    def _next_step(self) -> Callable[[Any], Mapping[str, Any]]:
-        chosen = getattr(self.model, "next_step", None)
-        return self.model.train_step if chosen is None else chosen()
+    def _train(self, iterator: Any) -> None:
+        """One step of training, of a model that may decide on the host which way it goes."""
+        with getattr(self.model, "decided", nullcontext)() as way:
+            self._step(self.model.train_step, way)(iterator)
 
     def _evaluated(self, iterator: Any, steps: int) -> dict[str, float]:
         self.model.reset_metrics()
@@ -208,15 +210,17 @@ class DistributedTrainer:
         self.model.reset_metrics()
         return found
 
-    def _step(self, step: Callable[[Any], Mapping[str, Any]]) -> Callable[[Any], Any]:
+    def _step(
+        self, step: Callable[[Any], Mapping[str, Any]], way: bool | None = None
+    ) -> Callable[[Any], Any]:
         """One step on all replicas; its own metrics are of one replica, so that names count."""
-        if step not in self._steps:
+        if (step, way) not in self._steps:
 
             def run(iterator: Any) -> Any:
                 return self.strategy.run(step, args=(next(iterator),))
 
-            self._steps[step] = run if self.model.run_eagerly else tf.function(run)
-        return self._steps[step]
+            self._steps[step, way] = run if self.model.run_eagerly else tf.function(run)
+        return self._steps[step, way]
 
     def _results(self) -> dict[str, float]:
         """Metrics over all workers: each asks for them at the same time."""

@@ -1,6 +1,7 @@
 """Training steps on several replicas behind Keras's `fit`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -18,12 +19,13 @@ from tfadvrec.training.sharing import (
 class ReplicaTraining:
     """Mixed into a `keras.Model`: under a strategy, `fit` does what it does on one device.
 
-    Global batches are cut into equal shares with what their rows have in common whole, and a model
-    of several steps says on the host which one is next (`next_step`): replicas cannot talk to each
-    other inside a branch.
+    Global batches are cut into equal shares with what their rows have in common whole, and a step
+    with a `branch` in it has its `way` decided on the host: replicas cannot talk to each other
+    inside one.
     """
 
     _shapes_seen = False
+    _way: bool | None = None
 
     def _check_for_replicas(self, options: dict[str, Any]) -> None:
         """Refuses what does not work on several replicas; XLA is left out of `options`."""
@@ -56,25 +58,41 @@ class ReplicaTraining:
             )
 
     def make_train_function(self, force: bool = False) -> Any:
-        """As in Keras; on several replicas the host says which step is next."""
+        """As in Keras; under a strategy the host says which way the next step goes."""
         if not self._distributed:
             return super().make_train_function(force)
         if force or self.train_function is None:
             self.train_function = self._led_by_the_host()
         return self.train_function
 
-    def next_step(self) -> Callable[[Any], Mapping[str, tf.Tensor]]:
-        """The step that the next batch is for; a model of several overrides it."""
-        return self.train_step
+    def way(self) -> bool | None:
+        """On the host: which way the next step's branch goes; None where a step has no branch."""
+        return None
+
+    @contextmanager
+    def decided(self) -> Iterator[bool | None]:
+        """Settles the way of the next step, for the length of a `with` block that takes it."""
+        self._way = self.way()
+        try:
+            yield self._way
+        finally:
+            self._way = None
+
+    def branch(self, condition: tf.Tensor, yes: Callable[[], Any], no: Callable[[], Any]) -> None:
+        """In a step: does one or the other, as `way` has said, or as the condition says."""
+        if self._way is None:
+            tf.cond(condition, yes, no)
+        else:
+            (yes if self._way else no)()
 
     def _led_by_the_host(self) -> Callable[[Any], Any]:
-        made: dict[Any, Callable[[Any], Any]] = {}
+        made: dict[bool | None, Callable[[Any], Any]] = {}
 
         def function(iterator: Any) -> Any:
-            step = self.next_step()
-            if step not in made:
-                made[step] = self._make_function(step)
-            return made[step](iterator)
+            with self.decided() as way:
+                if way not in made:
+                    made[way] = self._make_function(self.train_step)
+                return made[way](iterator)
 
         return function
 
